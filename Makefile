@@ -1,0 +1,35 @@
+# `make repro` and `make test` do all set-up themselves; Python 3.11, make and git are all they need.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+# Two single-threaded stages at a time use two cores best; numerical libraries must not add threads of their own.
+export OMP_NUM_THREADS = 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: setup check test smoke repro clean
+
+setup: $(VENV)/.installed  ## virtual environment with the locked versions
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+check: setup  ## formatter, linter, type checker, params
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/augbench check
+
+test: setup  ## all tests, with one smoke pipeline
+	$(BIN)/python -m pytest
+
+smoke: setup  ## the smoke preset in a scratch copy of this checkout
+	$(BIN)/python -m pytest -m pipeline
+
+repro: setup  ## the whole study as params.yaml says; results in reports/report.html
+	$(BIN)/augbench repro --jobs $(JOBS)
+
+clean:  ## remove what the pipeline made; reports stay
+	rm -rf data/cohort data/generators data/synthetic data/models data/predictions .augbench

@@ -1,0 +1,187 @@
+"""`augbench`: the pipeline's stages and the user's own commands. Heavy libraries are imported by the stage that needs them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from augbench.core.errors import UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help=(
+        "Can GAN-made images stand in for patients, or add to them, when a segmentation network is trained?\n\n"
+        "The experiment is [bold]dvc.yaml[/bold], its numbers are [bold]params.yaml[/bold]. "
+        "Run it with [bold]augbench repro[/bold] (or plain [bold]dvc repro[/bold]); read reports/report.html."
+    ),
+)
+_STAGES = "Pipeline stages (dvc repro calls them)"
+_USER = "Your commands"
+
+Name = Annotated[str, typer.Argument(help="Component name: a key of `generators` in params.yaml.")]
+Seed = Annotated[int, typer.Argument(help="Seed: an entry of the seed list in params.yaml.")]
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an input error.")] = False,
+) -> None:
+    """Options before the command."""
+
+
+@app.command(rich_help_panel=_STAGES)
+def prepare() -> None:
+    """Draw or import the cohorts, split by patient."""
+    from augbench.stages import prepare as stage
+
+    _stage("prepare", stage.run)
+
+
+@app.command(rich_help_panel=_STAGES)
+def train_generator(name: Name, seed: Seed) -> None:
+    """Fit a generator of image-mask pairs."""
+    from augbench.stages import train_generator as stage
+
+    _stage(f"train_generator@{name}-{seed}", lambda params: stage.run(params, name, seed), threaded=True)
+
+
+@app.command(rich_help_panel=_STAGES)
+def sample(name: Name, seed: Seed) -> None:
+    """Make synthetic pairs with a fitted generator."""
+    from augbench.stages import sample as stage
+
+    _stage(f"sample@{name}-{seed}", lambda params: stage.run(params, name, seed), threaded=True)
+
+
+@app.command(rich_help_panel=_STAGES)
+def audit(name: Name, seed: Seed) -> None:
+    """Measure fidelity and privacy of the synthetic frames."""
+    from augbench.stages import audit as stage
+
+    _stage(f"audit@{name}-{seed}", lambda params: stage.run(params, name, seed), threaded=True)
+
+
+@app.command(rich_help_panel=_STAGES)
+def train_segmenter(
+    regime: Annotated[str, typer.Argument(help="real, synthetic or mixed.")],
+    seed: Seed,
+    generator: Annotated[str | None, typer.Option(help="Generator of the synthetic frames.")] = None,
+    generator_seed: Annotated[int | None, typer.Option(help="Its seed.")] = None,
+    synthetic_per_real: Annotated[str | None, typer.Option(help="Dose of the mixed regime.")] = None,
+) -> None:
+    """Train one segmenter of one arm."""
+    from augbench.core.runs import Run
+    from augbench.stages import train_segmenter as stage
+
+    dose = None
+    if synthetic_per_real is not None:
+        # An integer stays one: the folder's name must be the one that dvc.yaml writes.
+        dose = int(synthetic_per_real) if synthetic_per_real.isdigit() else float(synthetic_per_real)
+    task = Run(regime, seed, generator, generator_seed, dose)
+    _stage(f"train_segmenter@{task.name}", lambda params: stage.run(params, task), threaded=True)
+
+
+@app.command(rich_help_panel=_STAGES)
+def develop() -> None:
+    """Score every run on held-out main-site patients and on the development site."""
+    from augbench.stages import develop as stage
+
+    _stage("develop", stage.run, threaded=True)
+
+
+@app.command(rich_help_panel=_STAGES)
+def evaluate() -> None:
+    """Score every run on the external test set."""
+    from augbench.stages import evaluate as stage
+
+    _stage("evaluate", stage.run, threaded=True)
+
+
+@app.command(rich_help_panel=_STAGES)
+def compare() -> None:
+    """Paired differences, intervals, tests and verdicts."""
+    from augbench.stages import compare as stage
+
+    _stage("compare", stage.run)
+
+
+@app.command(rich_help_panel=_STAGES)
+def report() -> None:
+    """Draw the figures and write reports/report.html."""
+    from augbench.stages import report as stage
+
+    _stage("report", stage.run)
+
+
+@app.command(rich_help_panel=_USER)
+def repro(
+    targets: Annotated[list[str] | None, typer.Argument(help="Stages to bring up to date; default all.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Stages to run at the same time.")] = 1,
+) -> None:
+    """Run what is out of date, several independent stages at a time.
+
+    Plain `dvc repro` gives the same bytes, one stage at a time.
+    """
+    from augbench.stages.repro import run
+
+    run(targets or [], jobs)
+
+
+@app.command(rich_help_panel=_USER)
+def preset(
+    name: Annotated[str | None, typer.Argument(help="Preset to write; leave out to list them.")] = None,
+    output: Annotated[Path, typer.Option(help="File to write.")] = Path("params.yaml"),
+) -> None:
+    """Write a complete params.yaml from presets/, or list the presets."""
+    from augbench.stages.preset import list_presets, write_preset
+
+    if name is None:
+        for title, summary in list_presets():
+            typer.echo(f"{title:<14}{summary}")
+        return
+    write_preset(name, output)
+    typer.echo(f"wrote {output} from preset '{name}'; run it with: augbench repro")
+
+
+@app.command(rich_help_panel=_USER)
+def check() -> None:
+    """Validate params.yaml and every component it names, without running anything."""
+    from augbench.core.params import read_params
+    from augbench.core.runs import all_runs
+    from augbench.stages.check import check_components
+
+    params = read_params()
+    check_components(params)
+    typer.echo(f"params.yaml is valid: {len(all_runs(params))} segmenter runs")
+
+
+def _stage(name: str, run: Callable[..., None], *, threaded: bool = False) -> None:
+    """Read params.yaml, run one stage, note what it cost."""
+    from augbench.core.params import read_params
+    from augbench.core.provenance import recorded
+
+    params = read_params()
+    if threaded:
+        import torch
+
+        torch.set_num_threads(params.compute.threads)
+    with recorded(name):
+        run(params)
+
+
+def main() -> None:
+    """Entry point: an input error is one message and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        if "--debug" in sys.argv:
+            raise
+        print(f"augbench: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,75 @@
+"""Components: one file each, found by name. File stem = registry key = params key = DVC suffix."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from augbench.core.errors import UserError
+
+
+class Component(BaseModel):
+    """Hyper-parameters as validated, frozen fields; an unknown or mistyped one is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+# Modules of a family that hold shared code instead of a component.
+_SHARED = ("base",)
+
+
+def available(family: str) -> list[str]:
+    """Names of the components of a family such as `generators`, from its files."""
+    package = importlib.import_module(f"augbench.{family}")
+    names = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return sorted(name for name in names if name not in _SHARED and not name.startswith("_"))
+
+
+def create(family: str, name: str, params: dict[str, Any] | None = None) -> Any:
+    """The component `name` of `family`, built from its section of params.yaml.
+
+    Raises:
+        UserError: no such component (with the nearest name), or a wrong, unknown or missing parameter.
+    """
+    names = available(family)
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        raise UserError(
+            f"unknown name '{name}' among {family}",
+            got=name,
+            expected=", ".join(names),
+            remedy=f"did you mean '{near[0]}'?" if near else "use one of the expected names",
+            file="params.yaml",
+        )
+    component: type[Component] = importlib.import_module(f"augbench.{family}.{name}").COMPONENT
+    try:
+        return component(**(params or {}))
+    except ValidationError as error:
+        raise invalid_parameter(error, f"{family}.{name}", list(component.model_fields)) from error
+
+
+def invalid_parameter(error: ValidationError, section: str, fields: list[str]) -> UserError:
+    """The first problem pydantic found, as a message that names the key and the remedy."""
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    key = f"{section}.{path}".strip(".")
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(first["loc"][-1]), fields, n=1)
+        return UserError(
+            f"unknown parameter '{key}'",
+            got=first["loc"][-1],
+            expected=", ".join(sorted(fields)) or "no parameters",
+            remedy=f"did you mean '{near[0]}'?" if near else "remove it or use an expected name",
+            file="params.yaml",
+        )
+    return UserError(
+        f"parameter '{key}' is not valid",
+        got=repr(first.get("input")),
+        expected=first["msg"],
+        remedy=f"correct '{key}'",
+        file="params.yaml",
+    )

@@ -1,0 +1,204 @@
+"""params.yaml as validated, frozen objects: an unknown key or a value out of range is an error that names the remedy.
+
+Sections keyed by component names (`datasets`, `generators`, `segmenters`, `labelling`) hold plain
+dictionaries here; each component validates its own section when it is created (`core.component`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from augbench.core.component import invalid_parameter
+from augbench.core.errors import UserError
+
+PARAMS_FILE = Path("params.yaml")
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+Section = dict[str, dict[str, Any]]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sampling(_Strict):
+    """Synthetic frames made from each fitted generator."""
+
+    frames: int = Field(ge=1, description="synthetic frames per generator and generator seed")
+
+
+class Training(_Strict):
+    """Every arm trains the same network with exactly this budget, optimiser and selection."""
+
+    steps: int = Field(ge=1, description="optimiser steps, equal in all arms")
+    batch_size: int = Field(ge=2)
+    learning_rate: float = Field(gt=0, le=1)
+    weight_decay: float = Field(ge=0, le=1)
+    validate_every: int = Field(ge=1, description="steps between validations on the real validation patients")
+    selection: Literal["best", "last"] = Field(
+        description="'best' on the real validation patients in every arm; 'last' never looks at a real label"
+    )
+
+
+class Augmentation(_Strict):
+    """Classical augmentation, on in every arm. `probability` is per transform and frame."""
+
+    probability: Fraction
+    rotation_deg: float = Field(ge=0, le=180, description="rotation drawn from +- this")
+    scaling: Fraction = Field(description="zoom drawn from 1 +- this")
+    translation: Fraction = Field(description="shift drawn from +- this fraction of the image size")
+    gamma: float = Field(ge=1, le=5, description="gamma drawn from [1/this, this]")
+    blur_px: float = Field(ge=0, le=5, description="Gaussian sigma drawn from [0, this]")
+    bias_field: float = Field(ge=0, le=2, description="polynomial coefficient drawn from +- this")
+    rician_noise: float = Field(ge=0, le=1, description="noise SD drawn from [0, this] on images in [0, 1]")
+
+
+class Mixed(_Strict):
+    """The mixed regime's dose."""
+
+    synthetic_per_real: list[Annotated[int | float, Field(gt=0)]] = Field(min_length=1)
+
+
+class Regimes(_Strict):
+    """Regimes that every compared generator is put through; `real` always runs."""
+
+    synthetic: dict[str, Any] = Field(default_factory=dict, max_length=0)
+    mixed: Mixed
+
+
+class Evaluation(_Strict):
+    """What is scored on the external test set."""
+
+    metrics: Section
+
+
+class Comparison(_Strict):
+    """The statistics, fixed before any external score is seen."""
+
+    margins: dict[str, Annotated[float, Field(gt=0)]] = Field(description="equivalence margin per metric")
+    alpha: float = Field(gt=0, lt=0.5)
+    bootstrap: int = Field(ge=200, description="resamples of patients and seeds")
+
+
+class Audit(_Strict):
+    """Fidelity and privacy of synthetic frames."""
+
+    features: Section
+    frames: int = Field(ge=20, description="synthetic frames audited per generator and seed")
+    metrics: Section
+
+
+class Compute(_Strict):
+    """Where and how wide the networks run. Thread count is part of the result's bytes."""
+
+    accelerator: Literal["cpu", "gpu"]
+    threads: int = Field(ge=1, le=256, description="threads a stage uses; results are reproducible for one value")
+
+
+class Params(_Strict):
+    """All of params.yaml."""
+
+    seed: int = Field(ge=0)
+    raw_data: str = Field(description="folder of an imported dataset; a change in it makes `prepare` stale")
+    dataset: str
+    datasets: Section
+    image_size: int = Field(ge=16, le=1024)
+    views: list[str] = Field(min_length=1)
+    generator_cohort: Literal["generator", "segmenter"] = Field(
+        description="'generator': as in the paper; 'segmenter': the equal-patient control, training patients only"
+    )
+    generators: Section
+    compared: list[str] = Field(min_length=1, description="generators put through every regime")
+    controls: list[str] = Field(description="generators run in the synthetic regime with the first generator seed only")
+    generator_seeds: Seeds
+    sampling: Sampling
+    labelling: str
+    regimes: Regimes
+    segmenter: str
+    segmenters: Section
+    segmenter_seeds: Seeds
+    training: Training
+    augmentation: Augmentation
+    evaluation: Evaluation
+    audit: Audit
+    comparison: Comparison
+    compute: Compute
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Params:
+        for name in ("views", "compared", "controls", "generator_seeds", "segmenter_seeds"):
+            values = getattr(self, name)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} lists a value twice: {values}")
+        chosen = sorted([*self.compared, *self.controls])
+        if chosen != sorted(self.generators):
+            raise ValueError(
+                f"compared and controls name {chosen}, but generators has sections {sorted(self.generators)}; "
+                "every generator must be in exactly one of the two lists"
+            )
+        if self.dataset not in self.datasets:
+            raise ValueError(f"dataset '{self.dataset}' has no section in datasets")
+        if self.segmenter not in self.segmenters:
+            raise ValueError(f"segmenter '{self.segmenter}' has no section in segmenters")
+        return self
+
+
+def read_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and validate params.yaml.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or holds an unknown, missing or impossible value.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"{path} is missing",
+            got="no such file",
+            expected="the experiment's parameters",
+            remedy="run from the project's root, or write one with `augbench preset smoke`",
+            file=path,
+        )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(
+            "file is not valid YAML", got=str(error), expected="YAML", remedy="correct the line", file=path
+        ) from error
+    if not isinstance(content, dict):
+        raise UserError(
+            "file holds no parameters", got=type(content).__name__, expected="a mapping",
+            remedy="write a complete one with `augbench preset NAME`", file=path,
+        )
+    return parse_params(content)
+
+
+def parse_params(content: dict[str, Any]) -> Params:
+    """Validate already loaded parameters.
+
+    Raises:
+        UserError: names the first wrong key, what it was, what is allowed and the nearest name.
+    """
+    try:
+        return Params(**content)
+    except ValidationError as error:
+        raise invalid_parameter(error, "", _fields_at(error)) from error
+    except TypeError as error:  # a key that is not text cannot be passed by name
+        raise UserError(
+            "parameter names must be text", got=str(error), expected="text keys", remedy="correct the key",
+            file=PARAMS_FILE,
+        ) from error
+
+
+def _fields_at(error: ValidationError) -> list[str]:
+    """Field names allowed where the first error is."""
+    model: type[BaseModel] = Params
+    for part in error.errors()[0]["loc"][:-1]:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)

@@ -1,0 +1,55 @@
+"""The runs of an experiment: one trained segmenter each, named by arm and seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from augbench.core.params import Params
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of the segmenter.
+
+    Attributes:
+        regime: `real`, `synthetic` or `mixed`.
+        segmenter_seed: seed of initialisation, order and augmentation.
+        generator, generator_seed: None in the real arm.
+        synthetic_per_real: dose of the mixed regime, else None.
+    """
+
+    regime: str
+    segmenter_seed: int
+    generator: str | None = None
+    generator_seed: int | None = None
+    synthetic_per_real: int | float | None = None
+
+    @property
+    def regime_label(self) -> str:
+        """Regime with its dose where there is one: `mixed-1`."""
+        return self.regime if self.synthetic_per_real is None else f"{self.regime}-{self.synthetic_per_real}"
+
+    @property
+    def arm(self) -> str:
+        """`real` or `<generator>/<regime>`, the name used in every table."""
+        return self.regime if self.generator is None else f"{self.generator}/{self.regime_label}"
+
+    @property
+    def name(self) -> str:
+        """Folder name: `real-0`, `pggan-mixed-1-0-2` (generator seed, then segmenter seed)."""
+        parts = [self.generator, self.regime_label, self.generator_seed, self.segmenter_seed]
+        return "-".join(str(part) for part in parts if part is not None)
+
+
+def all_runs(params: Params) -> list[Run]:
+    """Every run that dvc.yaml's matrices make, in table order."""
+    found = [Run("real", seed) for seed in params.segmenter_seeds]
+    for generator in params.compared:
+        seeds = [(g, s) for g in params.generator_seeds for s in params.segmenter_seeds]
+        found += [Run("synthetic", s, generator, g) for g, s in seeds]
+        for dose in params.regimes.mixed.synthetic_per_real:
+            found += [Run("mixed", s, generator, g, dose) for g, s in seeds]
+    first = params.generator_seeds[0]
+    for control in params.controls:
+        found += [Run("synthetic", seed, control, first) for seed in params.segmenter_seeds]
+    return found

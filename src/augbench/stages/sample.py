@@ -1,0 +1,51 @@
+"""sample: a fitted generator -> shards of synthetic pairs. Frame i follows from (seed, generator, i) alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from augbench.core import layout
+from augbench.core.artifacts import load_weights
+from augbench.core.component import create
+from augbench.core.params import Params
+from augbench.core.progress import progress
+from augbench.core.seeding import child_rng, child_seed
+from augbench.core.shards import read_shards, write_shards
+from augbench.core.types import Pairs
+
+_BLOCK = 256
+
+
+def run(params: Params, name: str, seed: int) -> None:
+    generator = create("generators", name, params.generators[name])
+    fitted = generator.restore(*load_weights(layout.generator(name, seed) / "generator.safetensors"))
+    labelling = create("labelling", params.labelling)
+    _, cohort, scheme = read_shards(layout.cohort(params.generator_cohort), verify=False)
+    table = frame_table(params, name, seed, cohort)
+    seeds = table["frame_seed"].to_numpy(np.int64)
+
+    def blocks() -> Iterator[Pairs]:
+        with progress(f"sample {name}-{seed}", len(table)) as bar:
+            for start in range(0, len(table), _BLOCK):
+                part = slice(start, start + _BLOCK)
+                yield labelling.label(fitted.sample(list(table["view"][part]), seeds[part]))
+                bar.advance(len(seeds[part]))
+
+    write_shards(layout.synthetic(name, seed), blocks(), table, scheme)
+
+
+def frame_table(params: Params, name: str, seed: int, cohort: pd.DataFrame) -> pd.DataFrame:
+    """Which view and seed each synthetic frame has: views as often as in the cohort that the generator learnt from."""
+    root = child_seed(params.seed, "sample", name, seed)
+    views = [str(child_rng(root, "view", i).choice(cohort["view"])) for i in range(params.sampling.frames)]
+    return pd.DataFrame(
+        {
+            "frame_id": [f"{name}-{seed}-{i:06d}" for i in range(len(views))],
+            "view": views,
+            "spacing_mm": cohort["spacing_mm"].median(),
+            "frame_seed": [child_seed(root, "frame", i) for i in range(len(views))],
+        }
+    )

@@ -1,0 +1,35 @@
+"""train_generator: the generator's cohort -> a fitted generator and its training curve."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from augbench.core import layout
+from augbench.core.artifacts import save_weights, write_csv
+from augbench.core.component import create
+from augbench.core.params import Params
+from augbench.core.seeding import child_seed
+from augbench.core.shards import read_frames
+from augbench.core.types import Frames
+from augbench.generators.base import FitContext
+
+
+def run(params: Params, name: str, seed: int) -> None:
+    context = FitContext(
+        seed=child_seed(params.seed, "train_generator", name, seed),
+        dataset_name=params.dataset,
+        dataset_params=params.datasets[params.dataset],
+        accelerator=params.compute.accelerator,
+    )
+    generator = create("generators", name, params.generators[name])
+    fitted = generator.fit(generator_frames(params), context)
+    tensors, config = fitted.state()
+    save_weights(layout.generator(name, seed) / "generator.safetensors", tensors, config)
+    curve = pd.DataFrame(context.curve, columns=list(context.curve[0]) if context.curve else ["kimg"])
+    write_csv(layout.generator_curve(name, seed), curve)
+
+
+def generator_frames(params: Params) -> Frames:
+    """What a generator may learn from: its own cohort, or in the equal-patient control the segmenter's training part."""
+    frames = read_frames(layout.cohort(params.generator_cohort))
+    return frames.where(split="train") if params.generator_cohort == "segmenter" else frames

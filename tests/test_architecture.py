@@ -1,0 +1,78 @@
+"""Imports point one way, files stay short, and only those that may open files do."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "src" / "augbench"
+FILES = sorted(PACKAGE.rglob("*.py"))
+FAMILIES = {
+    "datasets", "generators", "labelling", "regimes", "segmenters", "features", "metrics", "comparison", "figures",
+    "training",
+}  # fmt: skip
+MAY_IMPORT = {"core": {"core"}, "stages": FAMILIES | {"core", "stages"}} | {name: {name, "core"} for name in FAMILIES}
+OPENS_FILES = {"open", "read_text", "write_text", "read_bytes", "write_bytes", "read_csv", "to_csv", "safe_load"}
+MAY_OPEN = {"core", "datasets"}
+
+
+def _layer(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else "cli"
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path) -> None:
+    allowed = MAY_IMPORT.get(_layer(path))
+    if allowed is None:
+        return
+    layers = {name.split(".")[1] for name in _imports(path) if name.startswith("augbench.")}
+    assert layers <= allowed, f"{path.name} of layer {_layer(path)} imports {sorted(layers - allowed)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_fit_on_a_few_screens(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("layer", ["metrics", "comparison"])
+def test_numbers_know_no_torch_paths_or_params(layer: str) -> None:
+    for path in (PACKAGE / layer).rglob("*.py"):
+        names = {name.split(".")[0] for name in _imports(path)}
+        assert not names & {"torch", "pathlib"}, path
+        assert "augbench.core.params" not in _imports(path), path
+
+
+def test_only_core_and_datasets_open_files() -> None:
+    # Presets and the encoder's own weights are files of the user's that no stage passes on.
+    exempt = {"stages/preset.py", "segmenters/smp_unet.py"}
+    for path in FILES:
+        if _layer(path) in MAY_OPEN or str(path.relative_to(PACKAGE)) in exempt:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                owner = getattr(getattr(node.func, "value", None), "id", "")
+                if name in OPENS_FILES and owner not in ("artifacts", ""):
+                    raise AssertionError(f"{path.relative_to(PACKAGE)}:{node.lineno} calls {owner}.{name}")
+
+
+def test_no_pickle_is_ever_loaded() -> None:
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        assert "pickle" not in {name.split(".")[0] for name in _imports(path)}, path
+        assert "torch.load(" not in text, path
+        assert "allow_pickle=True" not in text, path
