@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from augbench.core import layout
@@ -26,7 +25,7 @@ def run(params: Params) -> None:
     external = read_frames(layout.cohort("external"))
     rows, predictions = score_runs(params, external, params.evaluation.metrics, "evaluate external")
     write_csv(layout.PER_CASE, rows)
-    write_examples(external, rows, predictions)
+    write_examples(external, rows, predictions, all_runs(params))
 
 
 def score_runs(
@@ -51,7 +50,7 @@ def score_runs(
 
 def _score(frames: Frames, predicted: Pairs, trained: list[str], scorers: dict[str, Any]) -> pd.DataFrame:
     """Scores of the structures that the network knows and the cohort annotates; others have no reference."""
-    from augbench.metrics.score_frame import score_frame
+    from augbench.metrics.base import score_frame
 
     rows = []
     for at, frame in enumerate(frames.table.itertuples(index=False)):

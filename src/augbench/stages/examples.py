@@ -7,37 +7,44 @@ import pandas as pd
 
 from augbench.core import layout
 from augbench.core.artifacts import atomic_folder, write_array, write_csv
+from augbench.core.runs import Run
 from augbench.core.types import Frames, Pairs
 
 
-def write_examples(frames: Frames, rows: pd.DataFrame, predictions: dict[str, Pairs]) -> None:
+def write_examples(frames: Frames, rows: pd.DataFrame, predictions: dict[str, Pairs], runs: list[Run]) -> None:
     """Write (n, 4, H, W) uint8: image, reference, first real run's and first synthetic run's label map.
 
     Per view, frames are ranked by the mean Dice over structures of the first compared generator's synthetic run.
     """
-    real, synthetic = _shown_runs(predictions)
-    picks = []
-    for view, scores in _frame_dice(rows, synthetic).groupby("view"):
-        ranked = scores.sort_values(["value", "frame_id"], ascending=False)["frame_id"].tolist()
-        for rank, at in (("best", 0), ("median", len(ranked) // 2), ("worst", len(ranked) - 1)):
-            picks.append({"view": view, "rank": rank, "frame_id": ranked[at]})
-    table = pd.DataFrame(picks)
-    index = [frames.table.index[frames.table["frame_id"] == name][0] for name in table["frame_id"]]
-    stack = np.stack(
-        [frames.images[index], frames.labels[index], predictions[real][index], predictions[synthetic][index]], axis=1
+    real = next(task for task in runs if task.regime == "real")
+    synthetic = next(task for task in runs if task.regime == "synthetic")
+    table = frames.table[["frame_id", "view", "subject_id"]].assign(
+        real_arm=real.arm,
+        synthetic_arm=synthetic.arm,
+        real_dice=_frame_dice(frames, rows, real),
+        synthetic_dice=_frame_dice(frames, rows, synthetic),
     )
+    picks = []
+    for _, scores in table.dropna(subset=["synthetic_dice"]).groupby("view", sort=False):
+        ranked = scores.sort_values(["synthetic_dice", "frame_id"], ascending=False).index.tolist()
+        for rank, at in (("best", 0), ("median", len(ranked) // 2), ("worst", len(ranked) - 1)):
+            picks.append((ranked[at], rank))
+    index = [at for at, _ in picks]
+    maps = [frames.images, frames.labels, predictions[real.name], predictions[synthetic.name]]
     with atomic_folder(layout.PREDICTIONS) as folder:
-        write_array(folder / "examples.npy", stack)
-        write_csv(folder / "examples.csv", table.assign(real_run=real, synthetic_run=synthetic))
+        write_array(folder / "examples.npy", np.stack([array[index] for array in maps], axis=1))
+        write_csv(folder / "examples.csv", table.loc[index].assign(rank=[rank for _, rank in picks]))
 
 
-def _shown_runs(predictions: dict[str, Pairs]) -> tuple[str, str]:
-    names = list(predictions)
-    return names[0], next(name for name in names if "-synthetic-" in name)
-
-
-def _frame_dice(rows: pd.DataFrame, run: str) -> pd.DataFrame:
-    """Mean Dice over structures of each frame in one run."""
-    name = rows["generator"] + "-" + rows["regime"] + "-" + rows["generator_seed"] + "-" + rows["segmenter_seed"].astype(str)
-    chosen = rows[(name == run) & (rows["metric"] == "dice")]
-    return chosen.groupby(["view", "frame_id"], as_index=False)["value"].mean()
+def _frame_dice(frames: Frames, rows: pd.DataFrame, task: Run) -> np.ndarray:
+    """(n,) mean Dice over structures of each frame in one run; NaN where none is defined."""
+    seed = "" if task.generator_seed is None else str(task.generator_seed)
+    chosen = rows[
+        (rows["metric"] == "dice")
+        & (rows["generator"] == (task.generator or ""))
+        & (rows["regime"] == task.regime_label)
+        & (rows["generator_seed"] == seed)
+        & (rows["segmenter_seed"] == task.segmenter_seed)
+    ]
+    means = pd.to_numeric(chosen["value"]).groupby(chosen["frame_id"]).mean()
+    return means.reindex(frames.table["frame_id"]).to_numpy()

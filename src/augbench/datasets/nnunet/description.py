@@ -1,0 +1,158 @@
+"""dataset.json: which number means which structure, and how the files end. Labels are read by name, never by number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from augbench.core.errors import UserError
+from augbench.datasets.nnunet.structures import canonical_structure
+
+#: What the reader opens. nnU-Net's first version had no `file_ending`: it was always .nii.gz.
+FILE_ENDINGS = (".nii.gz", ".nii", ".png")
+_EXAMPLE = '{"channel_names": {"0": "cineMRI"}, "labels": {"background": 0, "LV": 1}, "file_ending": ".png"}'
+
+
+@dataclass(frozen=True)
+class Description:
+    """What dataset.json says.
+
+    Attributes:
+        file: the dataset.json, for messages.
+        structures: value in this dataset's masks -> structure; background (0) is not listed.
+        file_ending: with its dot, one of FILE_ENDINGS.
+        announced: `numTraining`, or None where it is not stated.
+    """
+
+    file: Path
+    structures: Mapping[int, str]
+    file_ending: str
+    announced: int | None
+
+
+def read_description(folder: Path, rename: Mapping[str, str]) -> Description:
+    """Read `folder/dataset.json`.
+
+    Args:
+        rename: label name in dataset.json -> structure, for names that are no known synonym.
+
+    Raises:
+        UserError: the file is missing, is not JSON or not an nnU-Net description, or its labels are ambiguous.
+    """
+    file = folder / "dataset.json"
+    content = _read_object(file)
+    ending = content.get("file_ending", ".nii.gz")
+    if ending not in FILE_ENDINGS:
+        raise UserError(
+            "file ending is not supported",
+            got=repr(ending),
+            expected=", ".join(FILE_ENDINGS),
+            remedy="convert the images and masks to PNG or NIfTI and state it as `file_ending`",
+            file=file,
+        )
+    announced = content.get("numTraining")
+    return Description(
+        file=file,
+        structures=_structures(_values_of_names(content, file), rename, file),
+        file_ending=ending,
+        announced=announced if isinstance(announced, int) else None,
+    )
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    remedy = f"write one as nnU-Net asks, for example {_EXAMPLE}"
+    if not file.is_file():
+        raise UserError(
+            "dataset.json is missing", got="no such file", expected="an nnU-Net description", remedy=remedy, file=file
+        )
+    try:
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
+        raise UserError(
+            "dataset.json cannot be read", got=str(error), expected="a JSON object", remedy=remedy, file=file
+        ) from error
+    if not isinstance(content, dict) or not isinstance(content.get("labels"), dict) or not content["labels"]:
+        raise UserError(
+            "dataset.json has no labels",
+            got=f"keys {', '.join(content)}" if isinstance(content, dict) else type(content).__name__,
+            expected='an object with "labels": {"background": 0, name: number, ...}',
+            remedy=remedy,
+            file=file,
+        )
+    return content
+
+
+def _values_of_names(content: dict[str, Any], file: Path) -> dict[str, int]:
+    """name -> value. Version 1 of the format wrote {"1": "LV"}, version 2 {"LV": 1}."""
+    labels = content["labels"]
+    if all(key.isdecimal() and isinstance(name, str) for key, name in labels.items()):
+        pairs = [(name, int(key)) for key, name in labels.items()]
+    else:
+        pairs = list(labels.items())
+    for name, value in pairs:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255 or not name.strip():
+            raise UserError(
+                f"label '{name}' has no usable value",
+                got=repr(value),
+                expected="one whole number in 0..255 for each label",
+                remedy="write region-based labels (lists) as one number a structure",
+                file=file,
+            )
+    values = [value for _, value in pairs]
+    if len(set(values)) != len(values) or len({name for name, _ in pairs}) != len(pairs):
+        raise UserError(
+            "a label value or name is used twice",
+            got=", ".join(f"{name}={value}" for name, value in pairs),
+            expected="one name for each value",
+            remedy="correct `labels`",
+            file=file,
+        )
+    return dict(pairs)
+
+
+def _structures(values: dict[str, int], rename: Mapping[str, str], file: Path) -> dict[int, str]:
+    """value -> structure without background."""
+    background = [name for name in values if name.strip().casefold() == "background"]
+    zero = [name for name, value in values.items() if value == 0]
+    if (background and values[background[0]] != 0) or (zero and zero != background[:1]):
+        raise UserError(
+            "background is not label 0",
+            got=", ".join(f"{name}={value}" for name, value in values.items()),
+            expected='"background": 0, and no other label with value 0',
+            remedy="renumber the labels and masks",
+            file=file,
+        )
+    if any(name.strip().casefold() == "ignore" for name in values):
+        raise UserError(
+            "dataset has an `ignore` label",
+            got="ignore",
+            expected="fully annotated masks",
+            remedy="leave out the partly annotated cases and remove the label",
+            file=file,
+        )
+    found: dict[int, str] = {}
+    for name, value in values.items():
+        if value == 0:
+            continue
+        structure = rename.get(name) or canonical_structure(name)
+        if structure in found.values():
+            raise UserError(
+                f"two labels mean '{structure}'",
+                got=", ".join(f"{label}={number}" for label, number in values.items()),
+                expected="one label a structure",
+                remedy="rename one in dataset.json or through datasets.nnunet.structure_names",
+                file=file,
+            )
+        found[value] = structure
+    if not found:
+        raise UserError(
+            "dataset.json names no structure",
+            got="background alone",
+            expected="at least one labelled structure",
+            remedy="add the structures to `labels`",
+            file=file,
+        )
+    return found

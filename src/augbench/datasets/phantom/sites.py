@@ -1,0 +1,148 @@
+"""The three sites: everything in which scanners, protocols, operators and patients differ, in one place.
+
+The strength of the domain shift is set here and nowhere else. `main` trains; `development` is chosen on; `external` is
+scored once. Development and external differ from main about as much as each other, but in other ways.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Site:
+    """Protocol, scanner and referral population of one hospital.
+
+    Pairs are (mean, sd) over patients unless said otherwise.
+
+    Attributes:
+        field_t, tr_ms, te_ms, flip_deg: for the bSSFP equation; the flip angle has a patient-level sd (B1).
+        fov_mm: side of the square image; spacing follows from the image size.
+        slice_mm: slice thickness, averaged through plane.
+        resolution_mm: acquired (readout, phase-encoding) resolution; k-space ends there if pixels are smaller.
+        apodisation: share of k-space that the window rolls off, in [0, 1].
+        blur_mm: sd of the in-plane point spread by motion and breathing.
+        noise: sd of each noise channel at 2 mm pixels, relative to the blood signal.
+        coil_depth_mm: depth at which the anterior coil's sensitivity has fallen to 1/e.
+        coil_floor: sensitivity far from the anterior coil relative to its surface, in [0, 1].
+        coil_posterior: weight of the posterior coil relative to the anterior one.
+        b1_dip: relative loss of signal in the middle of the chest (dielectric effect, 3 T).
+        banding: (mean, sd) of the off-resonance across the chest in units of 1/TR: dark bands at +-0.5.
+        shading: sd of a random smooth multiplicative field.
+        rotation_deg: in-plane rotation of the field of view.
+        shift_mm: right and down shift of the heart off the image centre (mean right, mean down, sd).
+        plane_error_deg: sd of the operator's error in each angle of the slice.
+        fat_mm: subcutaneous fat.
+        size: factor on the body and all organs.
+        rv_dilation: factor on the depth of the right ventricle.
+        ghosting: amplitude of a breathing ghost along phase encoding, relative to the image.
+    """
+
+    name: str
+    field_t: float
+    tr_ms: float
+    te_ms: float
+    flip_deg: tuple[float, float]
+    fov_mm: float
+    slice_mm: float
+    resolution_mm: tuple[float, float]
+    apodisation: float
+    blur_mm: tuple[float, float]
+    noise: tuple[float, float]
+    coil_depth_mm: tuple[float, float]
+    coil_floor: tuple[float, float]
+    coil_posterior: float
+    b1_dip: float
+    banding: tuple[float, float]
+    shading: float
+    rotation_deg: tuple[float, float]
+    shift_mm: tuple[float, float, float]
+    plane_error_deg: float
+    fat_mm: tuple[float, float]
+    size: tuple[float, float]
+    rv_dilation: float
+    ghosting: float
+
+
+MAIN = Site(
+    name="main",
+    field_t=1.5,
+    tr_ms=3.0,
+    te_ms=1.5,
+    flip_deg=(60.0, 4.0),
+    fov_mm=230.0,
+    slice_mm=7.0,
+    resolution_mm=(1.6, 2.0),
+    apodisation=0.3,
+    blur_mm=(1.0, 0.25),
+    noise=(0.020, 0.007),
+    coil_depth_mm=(80.0, 15.0),
+    coil_floor=(0.50, 0.07),
+    coil_posterior=0.6,
+    b1_dip=0.0,
+    banding=(0.0, 0.06),
+    shading=0.08,
+    rotation_deg=(0.0, 10.0),
+    shift_mm=(0.0, 0.0, 7.0),
+    plane_error_deg=4.0,
+    fat_mm=(16.0, 7.0),
+    size=(1.0, 0.08),
+    rv_dilation=1.0,
+    ghosting=0.01,
+)
+
+DEVELOPMENT = Site(
+    name="development",
+    field_t=1.5,
+    tr_ms=4.2,
+    te_ms=2.1,
+    flip_deg=(42.0, 5.0),
+    fov_mm=262.0,
+    slice_mm=9.5,
+    resolution_mm=(2.2, 3.2),
+    apodisation=0.6,
+    blur_mm=(1.7, 0.4),
+    noise=(0.035, 0.012),
+    coil_depth_mm=(48.0, 10.0),
+    coil_floor=(0.28, 0.06),
+    coil_posterior=0.3,
+    b1_dip=0.0,
+    banding=(0.0, 0.10),
+    shading=0.14,
+    rotation_deg=(18.0, 14.0),
+    shift_mm=(8.0, -6.0, 11.0),
+    plane_error_deg=6.5,
+    fat_mm=(24.0, 10.0),
+    size=(0.93, 0.09),
+    rv_dilation=0.92,
+    ghosting=0.03,
+)
+
+EXTERNAL = Site(
+    name="external",
+    field_t=3.0,
+    tr_ms=3.4,
+    te_ms=1.6,
+    flip_deg=(40.0, 6.0),
+    fov_mm=250.0,
+    slice_mm=6.0,
+    resolution_mm=(1.4, 1.9),
+    apodisation=0.05,
+    blur_mm=(0.9, 0.3),
+    noise=(0.050, 0.018),
+    coil_depth_mm=(75.0, 15.0),
+    coil_floor=(0.48, 0.08),
+    coil_posterior=0.8,
+    b1_dip=0.30,
+    banding=(0.10, 0.14),
+    shading=0.12,
+    rotation_deg=(-16.0, 14.0),
+    shift_mm=(-9.0, 7.0, 11.0),
+    plane_error_deg=6.0,
+    fat_mm=(13.0, 7.0),
+    size=(1.06, 0.09),
+    rv_dilation=1.10,
+    ghosting=0.015,
+)
+
+SITES = {site.name: site for site in (MAIN, DEVELOPMENT, EXTERNAL)}

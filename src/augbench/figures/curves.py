@@ -1,0 +1,54 @@
+"""Figure: how the generators trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from augbench.figures.arms import SERIES
+
+if TYPE_CHECKING:
+    import altair as alt
+
+_WIDTH, _HEIGHT = 245, 140
+_MOST_POINTS = 200
+
+
+def training_curves(curve: pd.DataFrame) -> alt.Chart:
+    """One panel per generator and recorded quantity, one line per generator seed.
+
+    Args:
+        curve: generator, seed, kimg (thousands of training images shown), name, value.
+    """
+    import altair as alt
+
+    curve = curve.dropna(subset=["value", "kimg"])
+    panels = [
+        _panel(rows, str(generator), str(name), sorted(set(curve["seed"])))
+        for (generator, name), rows in curve.groupby(["generator", "name"], sort=True)
+    ]
+    return alt.concat(*panels, columns=3)
+
+
+def _panel(rows: pd.DataFrame, generator: str, name: str, seeds: list[int]) -> alt.Chart:
+    import altair as alt
+
+    parts = [part.iloc[:: len(part) // _MOST_POINTS + 1] for _, part in rows.groupby("seed", sort=True)]
+    drawn = pd.concat(parts)[["seed", "kimg", "value"]].assign(seed=lambda table: table["seed"].astype(str))
+    names = [str(seed) for seed in seeds]
+    shade = alt.Color(
+        "seed:N",
+        scale=alt.Scale(domain=names, range=list(SERIES)),
+        legend=alt.Legend(orient="bottom", title="generator seed", titleOrient="left", offset=4) if len(names) > 1 else None,
+    )
+    return (
+        alt.Chart(drawn.reset_index(drop=True))
+        .mark_line(strokeWidth=1.3)
+        .encode(
+            x=alt.X("kimg:Q", title="thousand images shown", scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=5)),
+            y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=4)),
+            color=shade,
+        )
+        .properties(width=_WIDTH, height=_HEIGHT, title=f"{generator}: {name.replace('_', ' ')}")
+    )

@@ -1,0 +1,45 @@
+"""compare: per-case scores -> paired differences, intervals, tests, verdicts, and the tables derived from them."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from augbench.comparison.summary import dose_response, headline, site_means
+from augbench.comparison.table import compare
+from augbench.comparison.unit import PER_CASE_COLUMNS
+from augbench.comparison.variance import variance_table
+from augbench.core import layout
+from augbench.core.artifacts import read_csv, write_csv, write_json
+from augbench.core.params import Params
+from augbench.core.seeding import child_rng
+
+#: Read as text: an id `007` or an empty seed must not become a number.
+TEXT = ("frame_id", "subject_id", "site", "view", "generator", "regime", "generator_seed", "segmenter_seed", "reason")
+DEVELOPMENT_COLUMNS = ("cohort", "generator", "regime", "generator_seed", "segmenter_seed", "view", "structure", "value")
+
+
+def run(params: Params) -> None:
+    per_case = read_per_case()
+    table = compare(
+        per_case,
+        margins=params.comparison.margins,
+        alpha=params.comparison.alpha,
+        n_boot=params.comparison.bootstrap,
+        rng=child_rng(params.seed, "compare"),
+    )
+    sites = site_means(table, read_development())
+    write_csv(layout.COMPARISON, table)
+    write_csv(layout.VARIANCE, variance_table(per_case))
+    write_csv(layout.SITES, sites)
+    write_csv(layout.DOSE_RESPONSE, dose_response(sites, table))
+    write_json(layout.METRICS, headline(table))
+
+
+def read_per_case() -> pd.DataFrame:
+    return read_csv(layout.PER_CASE, PER_CASE_COLUMNS, text=TEXT)
+
+
+def read_development() -> pd.DataFrame:
+    return read_csv(
+        layout.DEVELOPMENT, DEVELOPMENT_COLUMNS, text=("generator", "regime", "generator_seed", "segmenter_seed")
+    )
