@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from augbench.figures.report import ReportData
+from augbench.comparison.verdict import verdict
+from augbench.figures.data import AUDIT, ReportData
 from augbench.figures.sheets import Example, contact_sheet, example_segmentations
 
 ANNOTATED = {
@@ -20,7 +21,7 @@ SHIFT = {
     "real": 0.0,
     "pggan/synthetic": -0.016,
     "pggan/mixed-1": 0.004,
-    "pggan/mixed-4": 0.002,
+    "pggan/mixed-8": 0.002,
     "fastgan/synthetic": -0.041,
     "oracle/synthetic": 0.021,
     "memoriser/synthetic": -0.064,
@@ -28,7 +29,9 @@ SHIFT = {
 LEVEL = {"LV": 0.93, "MYO": 0.83, "RV": 0.90, "RA": 0.91, "LA": 0.92}
 
 
-def per_subject_table(annotated: dict[str, tuple[str, ...]] = ANNOTATED, subjects: int = 50, seed: int = 1) -> pd.DataFrame:
+def per_subject_table(
+    annotated: dict[str, tuple[str, ...]] = ANNOTATED, subjects: int = 50, seed: int = 1
+) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     rows = []
     names = [f"ext-{index:03d}" for index in range(subjects)]
@@ -36,31 +39,33 @@ def per_subject_table(annotated: dict[str, tuple[str, ...]] = ANNOTATED, subject
         for structure in structures:
             patient = rng.normal(0, 0.018, subjects) - rng.exponential(0.012, subjects)
             for arm, shift in SHIFT.items():
-                own = rng.normal(shift, 0.006)
+                own = rng.normal(shift, 0.004)
+                own_noise = rng.normal(0, 0.024, subjects)
                 for generator_seed in (0,) if arm == "real" else (0, 1):
                     drift = 0 if arm == "real" else rng.normal(0, 0.004)
                     for segmenter_seed in (0, 1, 2):
-                        noise = rng.normal(0, 0.012, subjects) + rng.normal(0, 0.003)
+                        noise = rng.normal(0, 0.012, subjects) + own_noise + rng.normal(0, 0.003)
                         dice = np.clip(LEVEL[structure] + patient + own + drift + noise, 0, 0.995)
                         if structure == "RV" and view == "sax" and segmenter_seed == 0:
                             dice[3] = 0.0
                         for name, value in zip(names, dice, strict=True):
                             rows.append((view, structure, "dice", arm, generator_seed, segmenter_seed, name, value))
                             rows.append(
-                                (view, structure, "hd95_mm", arm, generator_seed, segmenter_seed, name, 22 * (1.02 - value))
+                                (
+                                    view,
+                                    structure,
+                                    "hd95",
+                                    arm,
+                                    generator_seed,
+                                    segmenter_seed,
+                                    name,
+                                    22 * (1.02 - value),
+                                )
                             )
     columns = ["view", "structure", "metric", "arm", "generator_seed", "segmenter_seed", "subject_id", "value"]
     table = pd.DataFrame(rows, columns=columns)
-    table.loc[table["arm"] == "real", "generator_seed"] = np.nan
-    return table
-
-
-def _verdict(low: float, high: float, low90: float, high90: float) -> str:
-    inside = low90 > -0.01 and high90 < 0.01
-    significant = low > 0 or high < 0
-    if inside:
-        return "equivalent (significant but negligible)" if significant else "equivalent"
-    return ("better" if low > 0 else "worse") if significant else "inconclusive"
+    table["generator_seed"] = table["generator_seed"].astype(str).where(table["arm"] != "real", "")
+    return table.astype({"segmenter_seed": str})
 
 
 def comparison_table(per_subject: pd.DataFrame) -> pd.DataFrame:
@@ -77,35 +82,46 @@ def comparison_table(per_subject: pd.DataFrame) -> pd.DataFrame:
             half, half90 = 1.96 * sd / n**0.5, 1.645 * sd / n**0.5
             bounds = (mean - half, mean + half, mean - half90, mean + half90)
             p = float(np.exp(-0.717 * abs(mean) * n**0.5 / sd - 0.416 * (mean * n**0.5 / sd) ** 2))
-            row: dict[str, Any] = dict(view=view, structure=structure, metric=metric, arm=arm, reference_arm="real")
-            row |= dict(n_subjects=n, mean_arm=wide[arm].mean(), mean_reference=wide["real"].mean(), mean_difference=mean)
-            row |= dict(ci_low=bounds[0], ci_high=bounds[1], ci90_low=bounds[2], ci90_high=bounds[3], sd_paired=sd)
-            row |= dict(p_wilcoxon=p, p_holm=min(1.0, 11 * p), verdict=_verdict(*bounds) if metric == "dice" else "")
+            row: dict[str, Any] = {"view": view, "structure": structure, "metric": metric, "arm": arm}
+            row |= {"reference_arm": "real", "n_subjects": n, "mean_difference": mean, "sd_paired": sd}
+            row |= {"mean_arm": wide[arm].mean(), "mean_reference": wide["real"].mean()}
+            row |= dict(zip(("ci_low", "ci_high", "ci90_low", "ci90_high"), bounds, strict=True))
+            row |= {"p_wilcoxon": p, "p_holm": min(1.0, 11 * p)}
+            row["verdict"] = verdict(
+                *bounds, row["p_holm"], margin=0.01 if metric == "dice" else None, higher_is_better=metric == "dice"
+            )
             for side, values in (("arm", wide[arm]), ("reference", wide["real"])):
-                row |= {f"{name}_{side}": values.quantile(q) for name, q in (("q1", 0.25), ("median", 0.5), ("q3", 0.75))}
+                row |= {
+                    f"{name}_{side}": values.quantile(q) for name, q in (("q1", 0.25), ("median", 0.5), ("q3", 0.75))
+                }
                 row[f"variation_{side}"] = values.std() / values.mean()
-            row |= dict(n_needed=int((2.93 * sd / 0.01) ** 2) + 1, n_undefined=2 if structure == "RV" else 0)
+            row |= {"n_needed": int((1.66 * sd / 0.01) ** 2) + 1, "n_undefined": 2 if structure == "RV" else 0}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
 def audit_table() -> pd.DataFrame:
-    columns = ["generator", "seed", "axis", "metric", "features", "value", "ci_low", "ci_high", "flag"]
-    rows: list[tuple[Any, ...]] = []
-    scores = {"pggan": (0.031, 4.1, 1.02, 0.41), "fastgan": (0.094, 11.8, 1.05, 0.11)}
-    scores |= {"oracle": (0.001, 0.3, 1.0, 0.93), "memoriser": (0.004, 0.9, 0.12, 0.77), "real": (0.0004, 0.2, 1.0, 0.95)}
-    for generator, (kid, frechet, nearest, recall) in scores.items():
-        for seed in (0, 1) if generator in ("pggan", "fastgan") else (0,):
+    rows: list[dict[str, Any]] = []
+    scores = {"pggan": (0.031, 4.1, 1.02), "fastgan": (0.094, 11.8, 1.05)}
+    scores |= {"oracle": (0.001, 0.31, 1.0), "memoriser": (0.004, 0.92, 0.12)}
+    for generator, (kid, frechet, ratio) in scores.items():
+        for seed in (0, 1):
+            place = {"generator": generator, "seed": seed}
+            for metric, features, value, floor in (
+                ("kid", "segmenter", kid, 0.0004),
+                ("frechet", "segmenter", frechet, 0.2),
+                ("frechet", "pixels", 3 * frechet, 0.6),
+            ):
+                value *= 1 + 0.07 * seed
+                bounds = {"ci_low": 0.9 * value, "ci_high": 1.2 * value, "floor_value": floor, "flag": ""}
+                rows.append(
+                    {**place, "axis": "fidelity", "metric": metric, "features": features, "value": value} | bounds
+                )
             flag = "flagged" if generator == "memoriser" else "not flagged"
-            k = 1 + 0.07 * seed
-            rows += [
-                (generator, seed, "fidelity", "kid", "segmenter", kid * k, kid * k * 0.8, kid * k * 1.2, ""),
-                (generator, seed, "fidelity", "frechet", "segmenter", frechet * k, frechet * 0.9, frechet * 1.2, ""),
-                (generator, seed, "fidelity", "frechet", "random_conv", frechet * 3 * k, frechet * 2.7, frechet * 3.6, ""),
-                (generator, seed, "coverage", "recall", "segmenter", recall, recall * 0.9, min(1, recall * 1.1), ""),
-                (generator, seed, "privacy", "nn_ratio", "pixels", nearest * k, nearest * 0.95, nearest * 1.05, flag),
-            ]
-    return pd.DataFrame(rows, columns=columns)
+            for features in ("segmenter", "pixels"):
+                found = {"metric": "nn_distance", "features": features, "value": ratio, "flag": flag}
+                rows.append({**place, "axis": "privacy"} | found)
+    return pd.DataFrame(rows, columns=AUDIT)
 
 
 def curves_table() -> pd.DataFrame:
@@ -151,7 +167,10 @@ def examples() -> bytes:
     images, labels = hearts(3, seed=9)
     rows = []
     for index, rank in enumerate(("best", "median", "worst")):
-        moved = {name: np.roll(labels[index], (index + k, index), (0, 1)) for k, name in enumerate(("real", "pggan/synthetic"))}
+        moved = {
+            name: np.roll(labels[index], (index + k, index), (0, 1))
+            for k, name in enumerate(("real", "pggan/synthetic"))
+        }
         dice = {"real": 0.95 - 0.06 * index, "pggan/synthetic": 0.93 - 0.08 * index}
         rows.append(Example(rank, "sax", f"ext-{index:03d}", images[index], labels[index], moved, dice))
     return example_segmentations(rows)
@@ -162,6 +181,7 @@ def provenance() -> dict[str, Any]:
         "params": {
             "seed": 20200511,
             "image_size": 64,
+            "generator_cohort": "generator",
             "views": ["4ch", "2ch", "sax"],
             "generators": {"pggan": {"total_kimg": 60, "widths": [96, 96, 64, 32, 16], "ema_half_life_kimg": 1.5}},
             "segmenters": {"monai_unet": {"steps": 600, "learning_rate": 0.001}},
@@ -169,8 +189,10 @@ def provenance() -> dict[str, Any]:
         "versions": {"augbench": "0.1.0", "python": "3.11.7", "torch": "2.14.1", "monai": "1.6.1"},
         "hardware": {"cpu": "2 cores", "memory": "8 GiB", "accelerator": "none"},
         "stages": [
+            {"stage": "all stages (wall time)", "seconds": 1310.0, "peak_mib": 210},
             {"stage": "prepare", "seconds": 41.0, "peak_mib": 620},
             {"stage": "train_generator@pggan-0", "seconds": 912.4, "peak_mib": 1480},
+            {"stage": "train_generator@pggan-1", "seconds": 903.0, "peak_mib": 1475},
             {"stage": "sample@pggan-0", "seconds": 35.2, "peak_mib": 910},
             {"stage": "train_segmenter_real@0", "seconds": 64.0, "peak_mib": 1100},
             {"stage": "compare", "seconds": 9.6, "peak_mib": 420},
@@ -186,11 +208,24 @@ def site_tables(per_subject: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
             shift = gain * (0.8 if "mixed" in str(arm) else 1.1 if "synthetic" in str(arm) else 1)
             sites.append((arm, site, value + shift))
             generator, _, regime = str(arm).rpartition("/")
-            number: Any = 0 if arm == "real" else "synthetic" if regime == "synthetic" else float(regime[6:])
-            if site != "internal":
-                dose.append((arm, generator, number, site, value + shift, value + shift - 0.007, value + shift + 0.006))
+            number = 0.0 if arm == "real" else np.nan if regime == "synthetic" else float(regime[6:])
+            bounded = site == "external" and arm != "real"
+            limits = (value + shift - 0.007, value + shift + 0.006) if bounded else (np.nan, np.nan)
+            dose.append((arm, generator, number, site, value + shift, *limits))
     columns = ["arm", "generator", "synthetic_per_real", "site", "mean_dice", "ci_low", "ci_high"]
     return pd.DataFrame(sites, columns=["arm", "site", "mean_dice"]), pd.DataFrame(dose, columns=columns)
+
+
+def variance_table() -> pd.DataFrame:
+    parts = {"patient": 0.031, "generator_seed": 0.0041, "segmenter_seed": 0.0032, "residual": 0.024}
+    return pd.DataFrame(
+        [
+            {"arm": arm, "component": name, "sd": sd}
+            for arm in SHIFT
+            for name, sd in parts.items()
+            if arm != "real" or name != "generator_seed"
+        ]
+    )
 
 
 def report_data(**changes: Any) -> ReportData:
@@ -198,22 +233,28 @@ def report_data(**changes: Any) -> ReportData:
     per_subject = changes.pop("per_subject", None)
     per_subject = per_subject_table() if per_subject is None else per_subject
     site_scores, dose = site_tables(per_subject)
-    parts: dict[str, Any] = dict(
-        scheme={
+    parts: dict[str, Any] = {
+        "scheme": {
             "dataset": "phantom",
             "labels_source": "joint",
             "scored": {view: list(names) for view, names in ANNOTATED.items()},
+            "selection": "best",
+            "cohorts": [
+                {"cohort": "generator", "site": "main", "subjects": 303, "frames": 2727},
+                {"cohort": "segmenter", "site": "main", "subjects": 42, "frames": 378},
+                {"cohort": "external", "site": "external", "subjects": 50, "frames": 450},
+            ],
             "notes": ["The cohort is a phantom: no result here is a statement about patients."],
         },
-        provenance=provenance(),
-        comparison=comparison_table(per_subject),
-        per_subject=per_subject,
-        site_scores=site_scores,
-        dose=dose,
-        audit=audit_table(),
-        curves=curves_table(),
-        variance=pd.DataFrame({"component": ["generator_seed", "segmenter_seed"], "sd": [0.0041, 0.0032]}),
-        sheets=sheets(),
-        examples=examples(),
-    )
+        "provenance": provenance(),
+        "comparison": comparison_table(per_subject),
+        "per_subject": per_subject,
+        "site_scores": site_scores,
+        "dose": dose,
+        "audit": audit_table(),
+        "curves": curves_table(),
+        "variance": variance_table(),
+        "sheets": sheets(),
+        "examples": examples(),
+    }
     return ReportData(**(parts | changes))

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from augbench.core.errors import UserError
 from augbench.metrics.base import FidelityMetric
 from augbench.metrics.frechet import Frechet, frechet_distance
 from augbench.metrics.kid import Kid, mmd2_unbiased
@@ -172,6 +173,13 @@ class TestFidelityContract:
             metric.estimate(reference, sample, np.random.default_rng(0))
 
 
+@pytest.mark.parametrize(("metric", "named"), [(Kid(), "KID"), (Frechet(), "Frechet distance")])
+def test_too_few_patients_are_refused(metric: FidelityMetric, named: str) -> None:
+    features = np.random.default_rng(0).normal(size=(20, 3))
+    with pytest.raises(UserError, match=f"too few subjects for {named}"):
+        metric.estimate(features, features, np.random.default_rng(0), np.repeat([0, 1], 10))
+
+
 def test_kid_interval_covers_the_truth_where_overlapping_subsets_do_not() -> None:
     # With d = 8 the kernel has cross moments too, so the truth comes from many large sets.
     rng = np.random.default_rng(8)
@@ -269,5 +277,5 @@ class TestMemorisation:
         assert not audit.memorised
 
     def test_one_held_out_patient_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="one subject"):
+        with pytest.raises(UserError, match="too few subjects for the memorisation test"):
             NnDistance().measure(self.copies(10), self.training, self.held_out, np.zeros(150))

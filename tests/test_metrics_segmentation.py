@@ -158,9 +158,9 @@ class TestPlausibleMistakes:
 
     def test_nsd_tolerance_is_in_mm_and_inclusive(self) -> None:
         three_away = draw("...#..", "......", "......", "......", "......", "......")
-        # 3 * 0.7 is not 2.1 in binary.
-        assert value(Nsd(tolerance_mm=2.1), DOT, three_away, 0.7) == 1.0
-        assert value(Nsd(tolerance_mm=2.1), DOT, three_away, 0.71) == 0.0
+        # 3 * 0.1 is greater than 0.3 in binary.
+        assert value(Nsd(tolerance_mm=0.3), DOT, three_away, 0.1) == 1.0
+        assert value(Nsd(tolerance_mm=0.3), DOT, three_away, 0.101) == 0.0
 
     def test_area_errors_do_not_cancel(self) -> None:
         errors = [value(AreaError(), SQUARE, LINE), value(AreaError(), LINE, SQUARE)]
@@ -233,7 +233,9 @@ def test_every_segmentation_metric_states_its_direction() -> None:
     from augbench.comparison.verdict import HIGHER_IS_BETTER
 
     components = {name: create("metrics", name) for name in available("metrics")}
-    directed = {name: part.higher_is_better for name, part in components.items() if isinstance(part, SegmentationMetric)}
+    directed = {
+        name: part.higher_is_better for name, part in components.items() if isinstance(part, SegmentationMetric)
+    }
     assert directed == HIGHER_IS_BETTER
 
 

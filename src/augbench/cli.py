@@ -138,6 +138,7 @@ def repro(
 def preset(
     name: Annotated[str | None, typer.Argument(help="Preset to write; leave out to list them.")] = None,
     output: Annotated[Path, typer.Option(help="File to write.")] = Path("params.yaml"),
+    raw_data: Annotated[Path | None, typer.Option(help="Folder that holds your nnU-Net raw datasets.")] = None,
 ) -> None:
     """Write a complete params.yaml from presets/, or list the presets."""
     from augbench.stages.preset import list_presets, write_preset
@@ -146,7 +147,7 @@ def preset(
         for title, summary in list_presets():
             typer.echo(f"{title:<14}{summary}")
         return
-    write_preset(name, output)
+    write_preset(name, output, raw_data)
     typer.echo(f"wrote {output} from preset '{name}'; run it with: augbench repro")
 
 
@@ -160,6 +161,14 @@ def check() -> None:
     params = read_params()
     check_components(params)
     typer.echo(f"params.yaml is valid: {len(all_runs(params))} segmenter runs")
+
+
+@app.command(rich_help_panel=_USER)
+def inspect() -> None:
+    """Show what an imported dataset holds and how it would be split, without writing anything."""
+    from augbench.stages.inspect import run
+
+    run()
 
 
 def _stage(name: str, run: Callable[..., None], *, threaded: bool = False) -> None:

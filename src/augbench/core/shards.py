@@ -17,7 +17,7 @@ import pandas as pd
 
 from augbench.core.artifacts import atomic_file, atomic_folder, read_csv, read_json, write_csv, write_json
 from augbench.core.errors import UserError
-from augbench.core.types import FRAME_COLUMNS, SYNTHETIC_COLUMNS, Frames, LabelScheme, Pairs
+from augbench.core.types import FRAME_COLUMNS, SYNTHETIC_COLUMNS, Frames, LabelScheme, Pairs, require_disjoint_subjects
 
 SHARD_FRAMES = 4096
 _TEXT_COLUMNS = ("frame_id", "subject_id", "site", "view", "phase", "pathology", "split")
@@ -115,9 +115,11 @@ def read_frames(folder: Path, *, limit: int | None = None) -> Frames:
     """All frames of a folder (or its first `limit`) in memory.
 
     Raises:
-        UserError: as `read_shards`, or the folder holds no frame.
+        UserError: as `read_shards`, or the folder holds no frame, or a patient is in two splits.
     """
     shards, table, scheme = read_shards(folder)
+    if "split" in table.columns:
+        require_disjoint_subjects({folder.name: table})
     count = len(shards) if limit is None else min(limit, len(shards))
     if count == 0:
         raise UserError(

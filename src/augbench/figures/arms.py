@@ -31,7 +31,14 @@ GREY = "#8a8a8a"
 
 STRUCTURE_COLOURS = {"LV": VERMILLION, "MYO": GREEN, "RV": SKY, "RA": YELLOW, "LA": PURPLE}
 REGIME_COLOURS = {"real": BLACK, "synthetic": VERMILLION, "mixed": BLUE, "control": GREY}
-VERDICT_COLOURS = {"equivalent": GREEN, "better": BLUE, "worse": VERMILLION, "inconclusive": GREY}
+NEGLIGIBLE = "significant but negligible"
+VERDICT_COLOURS = {
+    "equivalent": GREEN,
+    NEGLIGIBLE: ORANGE,
+    "better": BLUE,
+    "worse": VERMILLION,
+    "inconclusive": GREY,
+}
 SERIES = (VERMILLION, BLUE, GREEN, PURPLE, ORANGE, SKY, BLACK)
 
 
@@ -92,6 +99,5 @@ def colour(arm: str) -> str:
 
 
 def verdict_word(verdict: object) -> str:
-    """The first of the four verdict words in a verdict such as `worse (significant but negligible)`, or ``."""
-    text = verdict if isinstance(verdict, str) else ""
-    return next((word for word in VERDICT_COLOURS if text.startswith(word)), "")
+    """The verdict if it is one of the five, otherwise `` (undefined: too few patients)."""
+    return verdict if isinstance(verdict, str) and verdict in VERDICT_COLOURS else ""

@@ -8,12 +8,13 @@ from augbench.figures.dose import dose_response
 from augbench.figures.forest import forest
 from augbench.figures.seeds import seed_spread
 from augbench.figures.sites import site_drop
-from augbench.figures.svg import to_svg
+from augbench.figures.svg import panels, to_svg
 
 __all__ = [
     "dice_distribution",
     "dose_response",
     "forest",
+    "panels",
     "seed_spread",
     "site_drop",
     "to_svg",

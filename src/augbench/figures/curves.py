@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from augbench.figures.arms import SERIES
+from augbench.figures.svg import page_columns
 
 if TYPE_CHECKING:
-    import altair as alt
+    from altair.typing import ChartType
 
-_WIDTH, _HEIGHT = 245, 140
+_WIDTHS, _HEIGHT = {2: 365, 3: 245}, 140
 _MOST_POINTS = 200
 
 
-def training_curves(curve: pd.DataFrame) -> alt.Chart:
+def training_curves(curve: pd.DataFrame) -> ChartType:
     """One panel per generator and recorded quantity, one line per generator seed.
 
     Args:
@@ -23,15 +24,14 @@ def training_curves(curve: pd.DataFrame) -> alt.Chart:
     """
     import altair as alt
 
-    curve = curve.dropna(subset=["value", "kimg"])
-    panels = [
-        _panel(rows, str(generator), str(name), sorted(set(curve["seed"])))
-        for (generator, name), rows in curve.groupby(["generator", "name"], sort=True)
-    ]
-    return alt.concat(*panels, columns=3)
+    groups = list(curve.dropna(subset=["value", "kimg"]).groupby(["generator", "name"], sort=True))
+    columns = page_columns(len(groups))
+    seeds = sorted(set(curve["seed"]))
+    panels = [_panel(rows, f"{generator}: {name}", seeds, _WIDTHS[columns]) for (generator, name), rows in groups]
+    return alt.concat(*panels, columns=columns)
 
 
-def _panel(rows: pd.DataFrame, generator: str, name: str, seeds: list[int]) -> alt.Chart:
+def _panel(rows: pd.DataFrame, title: str, seeds: list[int], width: int) -> ChartType:
     import altair as alt
 
     parts = [part.iloc[:: len(part) // _MOST_POINTS + 1] for _, part in rows.groupby("seed", sort=True)]
@@ -40,7 +40,9 @@ def _panel(rows: pd.DataFrame, generator: str, name: str, seeds: list[int]) -> a
     shade = alt.Color(
         "seed:N",
         scale=alt.Scale(domain=names, range=list(SERIES)),
-        legend=alt.Legend(orient="bottom", title="generator seed", titleOrient="left", offset=4) if len(names) > 1 else None,
+        legend=alt.Legend(orient="bottom", title="generator seed", titleOrient="left", offset=4)
+        if len(names) > 1
+        else None,
     )
     return (
         alt.Chart(drawn.reset_index(drop=True))
@@ -50,5 +52,5 @@ def _panel(rows: pd.DataFrame, generator: str, name: str, seeds: list[int]) -> a
             y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=4)),
             color=shade,
         )
-        .properties(width=_WIDTH, height=_HEIGHT, title=f"{generator}: {name.replace('_', ' ')}")
+        .properties(width=width, height=_HEIGHT, title=title.replace("_", " "))
     )

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from augbench.figures.arms import STRUCTURES, VIEWS, colour, sort_arms, sort_by, view_name
+from augbench.figures.svg import page_columns
 
 if TYPE_CHECKING:
-    import altair as alt
+    from altair.typing import ChartType
 
-_WIDTH = 205
+_WIDTHS = {2: 300, 3: 165}
 _ROW = 15
 
 
@@ -24,7 +25,7 @@ def patient_means(per_subject: pd.DataFrame) -> pd.DataFrame:
 
 
 def axis_floor(values: pd.Series) -> float:
-    """Left end of the Dice axis: the 1st percentile, rounded down to 0.05, so that a few failures do not flatten the rest."""
+    """Left end of the Dice axis: the 1st percentile, down to 0.05, so that a few failures do not flatten the rest."""
     return float(np.floor(min(float(values.quantile(0.01)), 0.9) * 20) / 20)
 
 
@@ -34,7 +35,7 @@ def n_below(per_subject: pd.DataFrame) -> int:
     return sum(int((part["value"] < axis_floor(part["value"])).sum()) for _, part in means.groupby("view"))
 
 
-def dice_distribution(per_subject: pd.DataFrame) -> alt.Chart:
+def dice_distribution(per_subject: pd.DataFrame) -> ChartType:
     """Boxes (median, IQR) over every patient's mean Dice; one column per view, one band per structure.
 
     Args:
@@ -44,10 +45,11 @@ def dice_distribution(per_subject: pd.DataFrame) -> alt.Chart:
 
     means = patient_means(per_subject)
     views = sort_by(means["view"], VIEWS)
-    return alt.hconcat(*(_panel(means[means["view"] == view], view) for view in views))
+    width = _WIDTHS[page_columns(len(views))]
+    return alt.hconcat(*(_panel(means[means["view"] == view], view, width) for view in views))
 
 
-def _panel(means: pd.DataFrame, view: str) -> alt.Chart:
+def _panel(means: pd.DataFrame, view: str, width: int) -> ChartType:
     import altair as alt
 
     floor = axis_floor(means["value"])
@@ -60,7 +62,8 @@ def _panel(means: pd.DataFrame, view: str) -> alt.Chart:
 
     x = alt.X("shown:Q", title="Dice", scale=alt.Scale(domain=[floor, 1.0], nice=False), axis=alt.Axis(tickCount=4))
     y = alt.Y("arm:N", sort=arms, title=None, axis=alt.Axis(ticks=False, domain=False))
-    shade = alt.Color("arm:N", scale=alt.Scale(domain=arms, range=[colour(arm) for arm in arms]), legend=None)
+    colours = alt.Scale(domain=arms, range=[colour(arm) for arm in arms])
+    shade = alt.Color("arm:N", scale=colours, legend=None)
     base = alt.Chart(rows).encode(y=y, color=shade)
     jitter = alt.YOffset("jitter:Q", scale=alt.Scale(domain=[-0.8, 0.8]))
     points = (
@@ -72,18 +75,21 @@ def _panel(means: pd.DataFrame, view: str) -> alt.Chart:
         .encode(x=x, yOffset=jitter)
     )
     box = base.mark_bar(size=7, fillOpacity=0.15, strokeWidth=1).encode(
-        x=alt.X("q1(shown):Q"), x2=alt.X2("q3(shown):Q"), stroke=alt.Stroke("arm:N", legend=None, scale=shade.scale)
+        x=alt.X("q1(shown):Q"), x2=alt.X2("q3(shown):Q"), stroke=alt.Stroke("arm:N", legend=None, scale=colours)
     )
     middle = base.mark_tick(thickness=2.5, size=9).encode(x=alt.X("median(shown):Q"))
     structures = sort_by(rows["structure"], STRUCTURES)
     return (
         alt.layer(points, failures, box, middle)
-        .properties(width=_WIDTH, height=_ROW * len(arms))
+        .properties(width=width, height=_ROW * len(arms))
         .facet(
             row=alt.Row(
-                "structure:N", sort=structures, title=None, header=alt.Header(labelAngle=0, labelAlign="left", title=None)
+                "structure:N",
+                sort=structures,
+                title=None,
+                header=alt.Header(labelAngle=0, labelAlign="left", title=None),
             ),
             spacing=7,
-            title=f"{view_name(view)}",
+            title=view_name(view),
         )
     )

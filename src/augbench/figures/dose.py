@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from augbench.figures.arms import CONTROLS, REAL, SERIES, SITE_NAMES, SITES, ratio, sort_by
+from augbench.figures.arms import BLACK, CONTROLS, REAL, SERIES, SITE_NAMES, SITES, ratio, sort_by
+from augbench.figures.svg import page_columns
 
 if TYPE_CHECKING:
     import altair as alt
+    from altair.typing import ChartType
 
-_WIDTH, _HEIGHT = 245, 190
+_WIDTHS, _HEIGHT = {2: 365, 3: 235}, 200
+# Half of the room in pixels that the generators share within a category.
+_SLOTS = 12
 _REAL_ONLY, _SYNTHETIC_ONLY = "real only", "synthetic only"
 
 
@@ -22,18 +26,22 @@ def dose_label(arm: str) -> str:
 
 
 def dose_rows(dose: pd.DataFrame) -> pd.DataFrame:
-    """Rows with their axis category; the real arm, which belongs to no generator, begins every generator's line."""
-    rows = dose.dropna(subset=["mean_dice"]).assign(label=lambda table: table["arm"].map(dose_label))
-    generators = sorted(set(rows.loc[rows["arm"] != REAL, "generator"]) - set(CONTROLS))
-    real = rows[rows["arm"] == REAL]
-    parts = [real.assign(generator=name) for name in generators] or [real.assign(generator=REAL)]
-    parts.append(rows[rows["generator"].isin(generators) & (rows["arm"] != REAL)])
-    together = pd.concat(parts, ignore_index=True)
-    together["ratio"] = together["arm"].map(ratio)
-    return together.sort_values(["site", "generator", "ratio"], kind="stable").reset_index(drop=True)
+    """Rows with their axis category and ratio; the controls are left out."""
+    rows = dose[dose["mean_dice"].notna() & ~dose["generator"].isin(CONTROLS)].copy()
+    rows["label"] = rows["arm"].map(dose_label)
+    rows["ratio"] = rows["arm"].map(ratio)
+    rows["generator"] = rows["generator"].where(rows["arm"] != REAL, REAL)
+    return rows.sort_values(["site", "generator", "ratio"], kind="stable").reset_index(drop=True)
 
 
-def dose_response(dose: pd.DataFrame) -> alt.Chart:
+def line_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mixed arms of each generator with the real arm, which belongs to none, before them: the lines that are drawn."""
+    mixed = rows[(rows["arm"] != REAL) & (rows["ratio"] < float("inf"))]
+    starts = [rows[rows["arm"] == REAL].assign(line=name) for name in sorted(set(mixed["generator"]))]
+    return pd.concat([*starts, mixed.assign(line=mixed["generator"])], ignore_index=True)
+
+
+def dose_response(dose: pd.DataFrame) -> ChartType:
     """One panel per site; points with 95% CI, joined per generator from real-only over the mixed arms.
 
     Args:
@@ -47,31 +55,41 @@ def dose_response(dose: pd.DataFrame) -> alt.Chart:
     high = float(rows[["ci_high", "mean_dice"]].max().max())
     room = max(high - low, 0.01) * 0.08
     scale = alt.Scale(domain=[max(low - room, 0.0), min(high + room, 1.0)], nice=False)
-    return alt.hconcat(
-        *(_panel(rows[rows["site"] == site], site, sorted(set(rows["generator"])), scale) for site in sort_by(rows["site"], SITES))
-    )
+    sites = sort_by(rows["site"], SITES)
+    generators = sorted(set(rows["generator"]) - {REAL})
+    width = _WIDTHS[page_columns(len(sites))]
+    return alt.hconcat(*(_panel(rows[rows["site"] == site], site, generators, scale, width) for site in sites))
 
 
-def _panel(rows: pd.DataFrame, site: str, generators: list[str], scale: alt.Scale) -> alt.Chart:
+def _panel(rows: pd.DataFrame, site: str, generators: list[str], scale: alt.Scale, width: int) -> ChartType:
     import altair as alt
 
-    columns = ["label", "generator", "mean_dice", "ci_low", "ci_high", "ratio"]
-    drawn = rows[columns].replace({"ratio": {float("inf"): -1.0}}).reset_index(drop=True)
     labels = list(dict.fromkeys(rows.sort_values("ratio", kind="stable")["label"]))
-    x = alt.X("label:N", sort=labels, title="synthetic frames per real frame", axis=alt.Axis(labelAngle=0, labelLimit=60, labelExpr="split(datum.label, ' ')"))
-    shade = alt.Color(
-        "generator:N",
-        scale=alt.Scale(domain=generators, range=list(SERIES)),
-        legend=alt.Legend(orient="bottom", title=None) if len(generators) > 1 else None,
+    x = alt.X(
+        "label:N",
+        sort=labels,
+        scale=alt.Scale(type="point", domain=labels, padding=0.5),
+        title="synthetic frames per real frame",
+        axis=alt.Axis(labelAngle=0, labelLimit=60, labelExpr="split(datum.label, ' ')"),
     )
-    offset = alt.XOffset("generator:N", sort=generators, scale=alt.Scale(domain=generators, paddingInner=0.6))
-    base = alt.Chart(drawn).encode(x=x, color=shade)
-    if len(generators) > 1:
-        base = base.encode(xOffset=offset)
+    # Real-only stands in the middle of its category, the generators beside each other in theirs.
+    slots = [*generators[: len(generators) // 2], REAL, *generators[len(generators) // 2 :]]
+    offset = alt.XOffset(
+        "generator:N", sort=slots, scale=alt.Scale(type="point", domain=slots, range=[-_SLOTS, _SLOTS])
+    )
+    shades = alt.Scale(domain=[REAL, *generators], range=[BLACK, *SERIES[: len(generators)]])
+    legend = alt.Legend(orient="bottom", title=None, values=generators) if len(generators) > 1 else None
     y = alt.Y("mean_dice:Q", scale=scale, title="mean Dice", axis=alt.Axis(tickCount=5))
-    line = base.transform_filter("datum.ratio >= 0").mark_line(strokeWidth=1.5).encode(y=y)
-    interval = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("ci_low:Q", scale=scale), y2="ci_high:Q")
-    points = base.mark_point(filled=True, size=45, opacity=1).encode(y=y)
-    return alt.layer(line, interval, points).properties(
-        width=_WIDTH, height=_HEIGHT, title=SITE_NAMES.get(site, site)
-    )
+
+    def base(table: pd.DataFrame) -> alt.Chart:
+        chart = alt.Chart(table.reset_index(drop=True)).encode(x=x)
+        return chart.encode(xOffset=offset) if len(generators) > 1 else chart
+
+    lines = line_rows(rows)[["label", "generator", "mean_dice", "line"]]
+    line = base(lines).mark_line(strokeWidth=1.5).encode(y=y, color=alt.Color("line:N", scale=shades, legend=legend))
+    drawn = base(rows[["label", "generator", "mean_dice", "ci_low", "ci_high"]])
+    shade = alt.Color("generator:N", scale=shades, legend=legend)
+    bounded = base(rows.dropna(subset=["ci_low", "ci_high"])[["label", "generator", "ci_low", "ci_high"]])
+    interval = bounded.mark_rule(strokeWidth=1.5).encode(y=alt.Y("ci_low:Q", scale=scale), y2="ci_high:Q", color=shade)
+    points = drawn.mark_point(filled=True, size=45, opacity=1).encode(y=y, color=shade)
+    return alt.layer(line, interval, points).properties(width=width, height=_HEIGHT, title=SITE_NAMES.get(site, site))

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from augbench.figures.arms import STRUCTURES, VERDICT_COLOURS, VIEWS, sort_arms, sort_by, verdict_word, view_name
+from augbench.figures.svg import page_columns
 
 if TYPE_CHECKING:
     import altair as alt
+    from altair.typing import ChartType
 
-_WIDTH = 195
+_WIDTHS = {2: 330, 3: 195}
 _ROW = 19
 
 
@@ -33,7 +35,7 @@ def forest_rows(comparison: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["arm", "place"], kind="stable").reset_index(drop=True)
 
 
-def forest(comparison: pd.DataFrame, margin: float = 0.01) -> alt.Chart:
+def forest(comparison: pd.DataFrame, margin: float = 0.01) -> ChartType:
     """One panel per arm: point = mean difference arm - reference, thick line = 90% CI, thin line = 95% CI.
 
     Args:
@@ -45,21 +47,34 @@ def forest(comparison: pd.DataFrame, margin: float = 0.01) -> alt.Chart:
     rows = forest_rows(comparison)
     reach = float(rows[["ci_low", "ci_high", "ci90_low", "ci90_high", "mean_difference"]].abs().max().max())
     limit = max(reach, 2 * margin) * 1.08
-    return alt.hconcat(*(_panel(rows[rows["arm"] == arm], arm, margin, limit) for arm in sort_arms(rows["arm"])))
+    arms = sort_arms(rows["arm"])
+    width = _WIDTHS[page_columns(len(arms))]
+    return alt.hconcat(*(_panel(rows[rows["arm"] == arm], arm, margin, limit, width) for arm in arms))
 
 
-def _panel(rows: pd.DataFrame, arm: str, margin: float, limit: float) -> alt.Chart:
+def _axis(limit: float) -> alt.Axis:
+    """At most five ticks, at a round step on both sides of 0, so that their labels never touch."""
+    import altair as alt
+
+    step = next((step for step in (0.01, 0.02, 0.03, 0.05, 0.1, 0.2) if limit / step < 3), 0.4)
+    ticks = [round(place * step, 2) for place in range(-2, 3) if abs(place) * step < limit]
+    return alt.Axis(values=ticks, labelExpr="datum.value == 0 ? '0' : format(datum.value, '+.2f')")
+
+
+def _panel(rows: pd.DataFrame, arm: str, margin: float, limit: float, width: int) -> ChartType:
     import altair as alt
 
     labels = list(rows["label"])
     drawn = rows[["label", "mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "word", "view"]].copy()
     drawn = drawn.assign(overall=drawn.pop("view") == "all").reset_index(drop=True)
     scale = alt.Scale(domain=[-limit, limit], nice=False)
-    x = alt.X("mean_difference:Q", scale=scale, title="difference in Dice", axis=alt.Axis(tickCount=5, format="+.2~f"))
+    x = alt.X("mean_difference:Q", scale=scale, title="difference in Dice", axis=_axis(limit))
     y = alt.Y("label:N", sort=labels, title=None, axis=alt.Axis(ticks=False, domain=False))
     words = [*VERDICT_COLOURS, ""]
     shade = alt.Color(
-        "word:N", legend=None, scale=alt.Scale(domain=words, range=[*VERDICT_COLOURS.values(), VERDICT_COLOURS["inconclusive"]])
+        "word:N",
+        legend=None,
+        scale=alt.Scale(domain=words, range=[*VERDICT_COLOURS.values(), VERDICT_COLOURS["inconclusive"]]),
     )
     band = (
         alt.Chart(pd.DataFrame({"low": [-margin], "high": [margin]}))
@@ -70,9 +85,9 @@ def _panel(rows: pd.DataFrame, arm: str, margin: float, limit: float) -> alt.Cha
     base = alt.Chart(drawn).encode(y=y, color=shade)
     thin = base.mark_rule(strokeWidth=1.2).encode(x=alt.X("ci_low:Q", scale=scale), x2="ci_high:Q")
     thick = base.mark_rule(strokeWidth=3.4).encode(x=alt.X("ci90_low:Q", scale=scale), x2="ci90_high:Q")
-    shape = alt.Shape(
-        "overall:N", legend=None, scale=alt.Scale(domain=[False, True], range=["circle", "diamond"])
-    )
+    shape = alt.Shape("overall:N", legend=None, scale=alt.Scale(domain=[False, True], range=["circle", "diamond"]))
     size = alt.Size("overall:N", legend=None, scale=alt.Scale(domain=[False, True], range=[42, 80]))
-    points = base.mark_point(filled=True, opacity=1, stroke="white", strokeWidth=0.7).encode(x=x, shape=shape, size=size)
-    return alt.layer(band, zero, thin, thick, points).properties(width=_WIDTH, height=_ROW * len(labels), title=arm)
+    points = base.mark_point(filled=True, opacity=1, stroke="white", strokeWidth=0.7).encode(
+        x=x, shape=shape, size=size
+    )
+    return alt.layer(band, zero, thin, thick, points).properties(width=width, height=_ROW * len(labels), title=arm)

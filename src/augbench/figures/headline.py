@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from augbench.figures.arms import CONTROLS, generator_of, kind, sort_arms, verdict_word
+from augbench.figures.arms import CONTROLS, VERDICT_COLOURS, generator_of, kind, sort_arms, verdict_word
 from augbench.figures.words import difference, is_number, number
 
 RATIO_TARGET, RATIO_GOAL = 0.97, 0.99
@@ -27,7 +27,7 @@ def headline(comparison: pd.DataFrame, audit: pd.DataFrame) -> dict[str, Any]:
     overall = dice[(dice["view"] == "all") & (dice["reference_arm"] == "real")]
     arms: dict[str, dict[str, Any]] = {}
     for arm in sort_arms(overall["arm"]):
-        row = overall[overall["arm"] == arm].iloc[0].to_dict()
+        row = {str(name): value for name, value in overall[overall["arm"] == arm].iloc[0].items()}
         mean, reference = row["mean_arm"], row["mean_reference"]
         row["ratio"] = mean / reference if is_number(mean) and is_number(reference) and reference else None
         row["ci_width"] = row["ci_high"] - row["ci_low"]
@@ -41,7 +41,7 @@ def verdict_counts(dice: pd.DataFrame) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
     for arm in sort_arms(rows["arm"]):
         words = [verdict_word(verdict) for verdict in rows.loc[rows["arm"] == arm, "verdict"]]
-        counts[arm] = {word: words.count(word) for word in ("equivalent", "better", "worse", "inconclusive")}
+        counts[arm] = {word: words.count(word) for word in VERDICT_COLOURS}
     return counts
 
 
@@ -74,14 +74,14 @@ def _targets(arms: dict[str, dict[str, Any]], flagged: dict[str, bool]) -> list[
         row, value = arms[arm], arms[arm]["ratio"]
         found = number(value, 4)
         for name, bound in (("target", RATIO_TARGET), ("goal", RATIO_GOAL)):
-            add(f"{arm}: Dice ratio to real-only, {name}", f"≥ {bound}", found, _at_least(value, bound))
+            add(f"Dice ratio {arm} : real, {name}", f"≥ {bound}", found, _at_least(value, bound))
         width = row["ci_width"]
         good = width < CI_WIDTH if is_number(width) else None
-        add(f"{arm}: width of the 95% CI of the difference", f"< {CI_WIDTH}", number(width, 4), good)
+        add(f"95% CI width of the difference {arm} − real", f"< {CI_WIDTH}", number(width, 4), good)
     for arm in (arm for arm in arms if kind(arm) == "mixed"):
         gap = arms[arm]["mean_difference"]
         add(
-            f"{arm}: not below real-only by more than {MIXED_TOLERANCE}",
+            f"{arm} not below real",
             f"≥ −{MIXED_TOLERANCE}",
             difference(gap),
             _at_least(gap, -MIXED_TOLERANCE),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -14,97 +13,51 @@ from augbench.figures.arms import (
     CONTROLS,
     REAL,
     STRUCTURE_COLOURS,
-    VIEWS,
     generator_of,
     kind,
     sort_arms,
-    sort_by,
 )
+from augbench.figures.data import AUDIT, COMPARISON, CURVES, DOSE, PER_SUBJECT, SITE_SCORES, VARIANCE, ReportData
 from augbench.figures.distribution import n_below
 from augbench.figures.headline import flags, headline
 from augbench.figures.paper import CITATION, DOI, PATIENTS, REFERENCES
 from augbench.figures.prose import limits, summary
 
-COMPARISON = (
-    "view structure metric arm reference_arm n_subjects mean_arm mean_reference mean_difference ci_low ci_high "
-    "ci90_low ci90_high sd_paired p_wilcoxon p_holm verdict median_arm q1_arm q3_arm median_reference q1_reference "
-    "q3_reference variation_arm variation_reference n_needed n_undefined"
-).split()
-PER_SUBJECT = "view structure metric arm generator_seed segmenter_seed subject_id value".split()
-SITE_SCORES = ["arm", "site", "mean_dice"]
-DOSE = "arm generator synthetic_per_real site mean_dice ci_low ci_high".split()
-AUDIT = "generator seed axis metric features value ci_low ci_high flag".split()
-CURVES = "generator seed kimg name value".split()
-VARIANCE = ["component", "sd"]
-
-
-def _empty(columns: list[str]) -> Any:
-    return field(default_factory=lambda: pd.DataFrame(columns=columns))
-
-
-@dataclass(frozen=True)
-class ReportData:
-    """Everything the report shows. Tables may be empty; the page then says that the part was not run.
-
-    Attributes:
-        scheme: `dataset`, `labels_source`, `scored` (view -> structures), `notes` (sentences for the limits); optional
-            `margin` (equivalence margin, Dice, default 0.01), `title`, `selection` (model selection), `cohorts` (rows
-            cohort, site, subjects, frames).
-        provenance: `params` (nested), `versions`, `hardware`, `stages` (rows stage, seconds, peak_mib).
-        comparison: COMPARISON; Dice in [0, 1]; the overall row has view `all`, structure `mean`.
-        per_subject: PER_SUBJECT, on the external cohort; generator_seed is undefined for `real`.
-        site_scores: SITE_SCORES; site is internal, development or external.
-        dose: DOSE; the category on the axis follows from the arm.
-        audit: AUDIT; axis is fidelity, coverage or privacy; flag `flagged`, `not flagged` or empty.
-        curves: CURVES; kimg = thousands of training images.
-        variance: VARIANCE; sd in Dice; optional column `arm`.
-        sheets: name (`real` or a generator) -> PNG of `sheets.contact_sheet`.
-        examples: PNG of `sheets.example_segmentations`.
-    """
-
-    scheme: Mapping[str, Any]
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    comparison: pd.DataFrame = _empty(COMPARISON)
-    per_subject: pd.DataFrame = _empty(PER_SUBJECT)
-    site_scores: pd.DataFrame = _empty(SITE_SCORES)
-    dose: pd.DataFrame = _empty(DOSE)
-    audit: pd.DataFrame = _empty(AUDIT)
-    curves: pd.DataFrame = _empty(CURVES)
-    variance: pd.DataFrame = _empty(VARIANCE)
-    sheets: Mapping[str, bytes] = field(default_factory=dict)
-    examples: bytes | None = None
-
-    @property
-    def margin(self) -> float:
-        return float(self.scheme.get("margin", 0.01))
+__all__ = [
+    "AUDIT",
+    "COMPARISON",
+    "CURVES",
+    "DOSE",
+    "PER_SUBJECT",
+    "SITE_SCORES",
+    "VARIANCE",
+    "ReportData",
+    "figures",
+    "render",
+]
 
 
 def figures(data: ReportData) -> dict[str, list[str]]:
     """Every chart of the report as SVG texts, one per panel so that the page can stack them on a narrow screen."""
-    drawn: dict[str, list[str]] = {}
     dice = data.per_subject[data.per_subject["metric"] == "dice"].dropna(subset=["value"])
-    views = sort_by(dice["view"], VIEWS)
-    drawn["dice"] = [
-        charts.to_svg(charts.dice_distribution(dice[dice["view"] == view]), f"dice-{view}") for view in views
-    ]
     rows = data.comparison[(data.comparison["metric"] == "dice") & data.comparison["mean_difference"].notna()]
-    for name, wanted in (("forest", False), ("forest-controls", True)):
-        part = rows[[(kind(arm) == "control") == wanted for arm in rows["arm"]]]
-        drawn[name] = [charts.to_svg(chart, f"{name}-{index}") for index, chart in enumerate(_panels(part, data.margin))]
+    control = pd.Series([kind(arm) == "control" for arm in rows["arm"]], index=rows.index, dtype=bool)
     dose = data.dose.dropna(subset=["mean_dice"])
-    drawn["dose"] = [charts.to_svg(charts.dose_response(dose), "dose")] if len(dose) else []
-    drawn["sites"] = [charts.to_svg(charts.site_drop(data.site_scores), "sites")] if len(data.site_scores) else []
-    drawn["curves"] = [
-        charts.to_svg(charts.training_curves(part), f"curves-{index}")
-        for index, (_, part) in enumerate(data.curves.groupby(["generator", "name"], sort=True))
-    ]
-    drawn["seeds"] = [charts.to_svg(charts.seed_spread(dice), "seeds")] if len(dice) else []
-    return drawn
-
-
-def _panels(rows: pd.DataFrame, margin: float) -> list[Any]:
-    """The forest's panels apart, on the one axis they share."""
-    return list(charts.forest(rows, margin).hconcat) if len(rows) else []
+    sources: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame], Any]]] = {
+        "dice": (dice, charts.dice_distribution),
+        "forest": (rows[~control], lambda table: charts.forest(table, data.margin)),
+        "forest-controls": (rows[control], lambda table: charts.forest(table, data.margin)),
+        "dose": (dose, charts.dose_response),
+        "sites": (data.site_scores.dropna(subset=["mean_dice"]), charts.site_drop),
+        "curves": (data.curves.dropna(subset=["kimg", "value"]), charts.training_curves),
+        "seeds": (dice, charts.seed_spread),
+    }
+    return {
+        name: [charts.to_svg(panel, f"{name}-{index}") for index, panel in enumerate(charts.panels(draw(table)))]
+        if len(table)
+        else []
+        for name, (table, draw) in sources.items()
+    }
 
 
 def render(data: ReportData) -> str:
@@ -121,6 +74,7 @@ def render(data: ReportData) -> str:
         lstrip_blocks=True,
     )
     environment.globals["words"] = words
+    environment.filters["capitalize_first"] = words.capitalise
     dice = data.comparison[data.comparison["metric"] == "dice"]
     head = headline(data.comparison, data.audit)
     arms = sort_arms(dice["arm"])
@@ -142,13 +96,17 @@ def render(data: ReportData) -> str:
         generators=sorted({generator_of(arm) for arm in studied} - {""}),
         paper={"doi": DOI, "citation": CITATION, "patients": PATIENTS, "references": REFERENCES},
         paper_blocks=tables.paper_table(data.comparison, [arm for arm in studied if kind(arm) == "synthetic"]),
-        verdicts={arm: tables.verdict_table(data.comparison, arm) for arm in arms},
+        verdicts={arm: tables.verdict_table(data.comparison, arm, "dice", data.margin) for arm in arms},
         secondary=[
-            {"name": tables.METRIC_NAMES.get(metric, metric), "arms": {arm: tables.verdict_table(data.comparison, arm, metric) for arm in arms}}
+            {
+                "name": tables.METRIC_NAMES.get(metric, metric),
+                "arms": {arm: tables.verdict_table(data.comparison, arm, metric, data.margin) for arm in arms},
+            }
             for metric in sorted(set(data.comparison["metric"]) - {"dice"})
         ],
         sites=tables.site_table(data.site_scores),
-        audits=tables.audit_tables(data.audit),
+        variance=tables.variance_table(data.variance),
+        audit=tables.audit_table(data.audit),
         flags=flags(data.audit),
         undefined=tables.undefined_table(data.comparison),
         hardest=tables.hardest(data.per_subject, sort_arms(data.per_subject["arm"])),

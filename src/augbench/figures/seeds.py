@@ -9,7 +9,7 @@ import pandas as pd
 from augbench.figures.arms import BLACK, REAL, SERIES, sort_arms
 
 if TYPE_CHECKING:
-    import altair as alt
+    from altair.typing import ChartType
 
 _WIDTH, _ROW = 320, 22
 _NO_GENERATOR = "none (real)"
@@ -27,18 +27,26 @@ def run_means(per_subject: pd.DataFrame) -> pd.DataFrame:
     return parts.groupby(level=run, sort=True).mean().reset_index()
 
 
-def seed_spread(per_subject: pd.DataFrame) -> alt.Chart:
-    """Rows = arms, points = trained networks, colour = generator seed; the tick is the arm's mean."""
+def seed_spread(per_subject: pd.DataFrame) -> ChartType:
+    """Rows = arms, points = trained networks, colour = generator seed; shown as the distance from the arm's mean."""
     import altair as alt
 
-    rows = run_means(per_subject)[["arm", "generator_seed", "value"]]
+    runs = run_means(per_subject)
+    rows = runs.assign(deviation=runs["value"] - runs.groupby("arm")["value"].transform("mean"))
+    rows = rows[["arm", "generator_seed", "deviation"]]
+    reach = max(float(rows["deviation"].abs().max()) * 1.08, 1e-3)
     arms = sort_arms(rows["arm"])
     names = sorted(set(rows["generator_seed"]) - {_NO_GENERATOR}, key=lambda name: (len(name), name))
     has_real = _NO_GENERATOR in set(rows["generator_seed"])
     domain = ([_NO_GENERATOR] if has_real else []) + names
     colours = ([BLACK] if has_real else []) + [SERIES[index % 6] for index in range(len(names))]
     base = alt.Chart(rows).encode(y=alt.Y("arm:N", sort=arms, title=None, axis=alt.Axis(ticks=False, grid=True)))
-    x = alt.X("value:Q", title="mean Dice of one trained network", scale=alt.Scale(zero=False))
+    x = alt.X(
+        "deviation:Q",
+        title="mean Dice of one trained network, minus the mean of its arm",
+        scale=alt.Scale(domain=[-reach, reach], nice=False),
+        axis=alt.Axis(tickCount=5, labelExpr="datum.value == 0 ? '0' : format(datum.value, '+~f')"),
+    )
     points = base.mark_point(filled=True, size=45, opacity=0.75).encode(
         x=x,
         color=alt.Color(
@@ -47,5 +55,5 @@ def seed_spread(per_subject: pd.DataFrame) -> alt.Chart:
             legend=alt.Legend(orient="bottom", title="generator seed", titleOrient="left"),
         ),
     )
-    middle = base.mark_tick(color=BLACK, thickness=1.5, size=15).encode(x=alt.X("mean(value):Q"))
-    return alt.layer(points, middle).properties(width=_WIDTH, height=_ROW * len(arms))
+    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=BLACK).encode(x="zero:Q")
+    return alt.layer(zero, points).properties(width=_WIDTH, height=_ROW * len(arms))

@@ -14,10 +14,14 @@ from augbench.figures.arms import STRUCTURE_COLOURS, STRUCTURES
 
 Bytes = NDArray[np.uint8]
 
+# A picture is built as two planes (2, H, W) uint8: the grey level, and what lies over it: 0 nothing, k the tint of
+# structure k, _OUTLINE + k its outline. A palette of 256 then holds every colour exactly, at a third of the bytes of RGB.
+_OUTLINE = 64
 _GAP = 4
-_FILL = 0.28
-_PAPER = 255
-_INK = (51, 51, 51)
+_WHITE, _INK = 255, 51
+_TINT = 0.28
+_GREYS = 128
+_OTHER = "#CC79A7"
 
 
 @dataclass(frozen=True)
@@ -58,17 +62,18 @@ def contact_sheet(
     if images.shape != labels.shape or images.ndim != 3:
         raise ValueError(f"images and labels must both be (n, H, W), got {images.shape} and {labels.shape}")
     pairs = [
-        np.hstack([_grey(image, scale), overlay(image, label, scale, structures)])
+        np.concatenate([_plain(image, scale), _overlaid(image, label, scale, len(structures))], axis=2)
         for image, label in zip(images, labels, strict=True)
     ]
+    if not pairs:
+        raise ValueError("no frames to draw")
     columns = max(1, min(columns, len(pairs)))
-    height, width = pairs[0].shape[:2] if pairs else (1, 1)
+    height, width = pairs[0].shape[1:]
     rows = -(-len(pairs) // columns)
-    sheet = np.full((rows * (height + _GAP) - _GAP or 1, columns * (width + _GAP) - _GAP, 3), _PAPER, np.uint8)
+    sheet = _blank(rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP)
     for index, pair in enumerate(pairs):
-        top, left = index // columns * (height + _GAP), index % columns * (width + _GAP)
-        sheet[top : top + height, left : left + width] = pair
-    return _png(Image.fromarray(sheet))
+        _put(sheet, pair, index // columns * (height + _GAP), index % columns * (width + _GAP))
+    return _png(sheet, structures)
 
 
 def example_segmentations(rows: Sequence[Example], scale: int = 4, structures: Sequence[str] = STRUCTURES) -> bytes:
@@ -76,55 +81,62 @@ def example_segmentations(rows: Sequence[Example], scale: int = 4, structures: S
     if not rows:
         raise ValueError("no examples to draw")
     arms = list(dict.fromkeys(arm for row in rows for arm in row.predictions))
-    size = max(row.image.shape[0] for row in rows) * scale, max(row.image.shape[1] for row in rows) * scale
-    header = max(18, size[0] // 12)
-    font = ImageFont.load_default(size=header * 0.62)
-    canvas = Image.new(
-        "RGB",
-        ((2 + len(arms)) * (size[1] + _GAP) - _GAP, len(rows) * (size[0] + header + 2 * _GAP)),
-        (_PAPER,) * 3,
-    )
-    draw = ImageDraw.Draw(canvas)
+    height, width = (max(row.image.shape[axis] for row in rows) * scale for axis in (0, 1))
+    head = max(18, width // 11)
+    step = height + head + 2 * _GAP
+    sheet = _blank(len(rows) * step - 2 * _GAP, (2 + len(arms)) * (width + _GAP) - _GAP)
     for number, row in enumerate(rows):
-        top = number * (size[0] + header + 2 * _GAP)
-        tiles = [(f"{row.rank}: {row.view}, {row.subject_id}", _grey(row.image, scale))]
-        tiles.append(("reference", overlay(row.image, row.reference, scale, structures)))
+        tiles = [(f"{row.rank}: {row.view}, {row.subject_id}", _plain(row.image, scale))]
+        masks = [("reference", row.reference)]
         for arm in arms:
             if arm in row.predictions:
-                score = f"  {row.dice[arm]:.3f}" if arm in row.dice else ""
-                tiles.append((f"{arm}{score}", overlay(row.image, row.predictions[arm], scale, structures)))
+                masks.append((f"{arm}  {row.dice[arm]:.3f}" if arm in row.dice else arm, row.predictions[arm]))
+        tiles += [(title, _overlaid(row.image, mask, scale, len(structures))) for title, mask in masks]
         for column, (title, tile) in enumerate(tiles):
-            left = column * (size[1] + _GAP)
-            draw.text((left + 1, top + header // 6), _fitted(title, font, size[1]), fill=_INK, font=font)
-            canvas.paste(Image.fromarray(tile), (left, top + header))
-    return _png(canvas)
+            left = column * (width + _GAP)
+            _put(sheet, _text(title, head, width), number * step, left)
+            _put(sheet, tile, number * step + head, left)
+    return _png(sheet, structures)
 
 
-def overlay(image: Bytes, label: Bytes, scale: int, structures: Sequence[str] = STRUCTURES) -> Bytes:
-    """(H*scale, W*scale, 3) uint8: the frame with every structure tinted and outlined in its colour."""
-    picture = _grey(image, scale).astype(np.float32)
-    fine = _enlarged_labels(label, scale, len(structures))
+def _blank(height: int, width: int) -> Bytes:
+    sheet = np.zeros((2, height, width), np.uint8)
+    sheet[0] = _WHITE
+    return sheet
+
+
+def _put(sheet: Bytes, tile: Bytes, top: int, left: int) -> None:
+    sheet[:, top : top + tile.shape[1], left : left + tile.shape[2]] = tile
+
+
+def _plain(image: Bytes, scale: int) -> Bytes:
+    height, width = image.shape
+    large = np.asarray(Image.fromarray(image).resize((width * scale, height * scale), Image.Resampling.BICUBIC))
+    return np.stack([large, np.zeros_like(large)])
+
+
+def _overlaid(image: Bytes, label: Bytes, scale: int, count: int) -> Bytes:
+    """The frame with every structure tinted and outlined; the outline lies inside the structure."""
+    tile = _plain(image, scale)
+    fine = _enlarged_labels(label, scale, count)
     edge = np.zeros(fine.shape, bool)
     edge[1:] |= fine[1:] != fine[:-1]
     edge[:-1] |= fine[1:] != fine[:-1]
     edge[:, 1:] |= fine[:, 1:] != fine[:, :-1]
     edge[:, :-1] |= fine[:, 1:] != fine[:, :-1]
-    for value, structure in enumerate(structures, start=1):
-        tint = np.array(ImageColor.getrgb(STRUCTURE_COLOURS.get(structure, "#CC79A7")), np.float32)
-        inside = fine == value
-        picture[inside] = (1 - _FILL) * picture[inside] + _FILL * tint
-        picture[inside & edge] = tint
-    return picture.round().astype(np.uint8)
-
-
-def _grey(image: Bytes, scale: int) -> Bytes:
-    height, width = image.shape
-    large = Image.fromarray(image).resize((width * scale, height * scale), Image.Resampling.BICUBIC)
-    return np.repeat(np.asarray(large)[..., None], 3, axis=2)
+    for _ in range(scale // 2 - 1):
+        wide = edge.copy()
+        wide[1:] |= edge[:-1]
+        wide[:-1] |= edge[1:]
+        wide[:, 1:] |= edge[:, :-1]
+        wide[:, :-1] |= edge[:, 1:]
+        edge = wide
+    tile[1] = np.where((fine > 0) & edge, fine + _OUTLINE, fine)
+    return tile
 
 
 def _enlarged_labels(label: Bytes, scale: int, count: int) -> Bytes:
-    """Labels enlarged class by class and decided by the largest, so that outlines are smooth and no label is invented."""
+    """Labels enlarged class by class, then the largest taken: smooth outlines, and no label is invented."""
     height, width = label.shape
     size = (width * scale, height * scale)
     planes = [
@@ -134,17 +146,40 @@ def _enlarged_labels(label: Bytes, scale: int, count: int) -> Bytes:
     return np.argmax(np.stack(planes), axis=0).astype(np.uint8)
 
 
-def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """The text, cut with an ellipsis where it would run into the next tile."""
-    if font.getlength(text) <= width - 2:
-        return text
-    while text and font.getlength(f"{text}...") > width - 2:
-        text = text[:-1]
-    return f"{text}..."
+def _text(text: str, height: int, width: int) -> Bytes:
+    """A line of text; cut with an ellipsis where it would run into the next tile."""
+    font = ImageFont.load_default(size=round(height * 0.66))
+    if font.getlength(text) > width - 2:
+        while text and font.getlength(f"{text}...") > width - 2:
+            text = text[:-1]
+        text = f"{text}..."
+    image = Image.new("L", (width, height), _WHITE)
+    ImageDraw.Draw(image).text((1, height // 7), text, fill=_INK, font=font)
+    return np.stack([np.asarray(image), np.zeros((height, width), np.uint8)])
 
 
-def _png(image: Image.Image) -> bytes:
-    # 256 colours: a third of the bytes, and no difference that can be seen on 8-bit grey frames with five tints.
+def _png(planes: Bytes, structures: Sequence[str]) -> bytes:
+    """Indexed PNG: the greys, then for each structure its outline and its tint over the greys in fewer steps."""
+    count = len(structures)
+    steps = (256 - _GREYS - count) // max(count, 1)
+    palette = [(level, level, level) for level in _levels(_GREYS)]
+    grey, over = planes[0].astype(np.int32), planes[1]
+    index = np.round(grey * (_GREYS - 1) / 255).astype(np.uint8)
+    for value, structure in enumerate(structures, start=1):
+        colour = ImageColor.getrgb(STRUCTURE_COLOURS.get(structure, _OTHER))[:3]
+        index[over == _OUTLINE + value] = len(palette)
+        palette.append((colour[0], colour[1], colour[2]))
+        tinted = over == value
+        index[tinted] = len(palette) + np.round(grey[tinted] * (steps - 1) / 255).astype(np.uint8)
+        for level in _levels(steps):
+            red, green, blue = (round((1 - _TINT) * level + _TINT * part) for part in colour)
+            palette.append((red, green, blue))
+    image = Image.fromarray(index, mode="P")
+    image.putpalette([part for entry in palette for part in entry])
     stream = io.BytesIO()
-    image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    image.save(stream, "PNG", optimize=True)
     return stream.getvalue()
+
+
+def _levels(count: int) -> list[int]:
+    return [round(step * 255 / (count - 1)) for step in range(count)]

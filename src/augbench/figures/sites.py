@@ -9,12 +9,12 @@ import pandas as pd
 from augbench.figures.arms import SITES, colour, sort_arms, sort_by
 
 if TYPE_CHECKING:
-    import altair as alt
+    from altair.typing import ChartType
 
 _WIDTH, _HEIGHT = 290, 230
 
 
-def site_drop(site_scores: pd.DataFrame) -> alt.Chart:
+def site_drop(site_scores: pd.DataFrame) -> ChartType:
     """A line per arm over the sites, named at its right end.
 
     Args:
@@ -27,7 +27,9 @@ def site_drop(site_scores: pd.DataFrame) -> alt.Chart:
     low, high = float(rows["mean_dice"].min()), float(rows["mean_dice"].max())
     room = max(high - low, 0.01) * 0.08
     scale = alt.Scale(domain=[low - room, high + room], nice=False)
-    x = alt.X("site:N", sort=sites, title=None, scale=alt.Scale(type="point", padding=0.15), axis=alt.Axis(labelAngle=0))
+    x = alt.X(
+        "site:N", sort=sites, title=None, scale=alt.Scale(type="point", padding=0.15), axis=alt.Axis(labelAngle=0)
+    )
     y = alt.Y("mean_dice:Q", scale=scale, title="mean Dice", axis=alt.Axis(tickCount=6))
     shade = alt.Color("arm:N", legend=None, scale=alt.Scale(domain=arms, range=[colour(arm) for arm in arms]))
     base = alt.Chart(rows).encode(x=x, y=y, color=shade, detail="arm:N")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
-from augbench.figures.arms import STRUCTURE_NAMES, split_arm, verdict_word, view_name
+from augbench.figures.arms import NEGLIGIBLE, STRUCTURE_NAMES, split_arm, verdict_word, view_name
 
 NOTHING = "–"
 _MINUS = "−"
@@ -13,7 +14,7 @@ _MINUS = "−"
 
 def is_number(value: Any) -> bool:
     """True for a finite number; False for None, NaN, an empty cell or text."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -53,8 +54,10 @@ def significant(value: Any, digits: int = 3) -> str:
     """Three significant digits, for scores of any size."""
     if not is_number(value):
         return NOTHING
-    text = f"{value:.{digits}g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return (f"{value:.4f}" if "e" in text and abs(value) >= 1e-4 else text).replace("-", _MINUS)
+    if value == 0 or abs(value) >= 1000:
+        return f"{value:,.0f}".replace("-", _MINUS)
+    # `#` keeps closing zeros, so that 0.0310 stands as exact as 0.0332 beside it.
+    return f"{value:#.{digits}g}".rstrip(".").replace("-", _MINUS)
 
 
 def count(value: Any) -> str:
@@ -90,21 +93,32 @@ def structure_name(view: str, structure: str) -> str:
 
 
 def verdict_sentence(row: dict[str, Any], margin: float) -> str:
-    """What one row of the comparison says, in a sentence, without repeating more numbers than it needs."""
+    """What one Dice row of the comparison says: verdict, difference with its interval, and why."""
     word = verdict_word(row.get("verdict"))
     name = structure_name(str(row["view"]), str(row["structure"]))
-    gap = f"{difference(row['mean_difference'])} (95% CI {interval(row['ci_low'], row['ci_high'])})"
-    if word == "equivalent":
-        tail = f"the 90% CI lies within ±{margin:g}"
-        if "negligible" in str(row["verdict"]):
-            tail += ", so the difference, although significant, is negligible"
-        return f"{name}: equivalent, {gap}; {tail}."
-    if word in ("better", "worse"):
-        direction = "above" if word == "better" else "below"
-        extra = ", but negligible in size" if "negligible" in str(row["verdict"]) else ""
-        return f"{name}: {word}, {abs(row['mean_difference']):.4f} {direction} real-only{extra}, {gap}."
-    if word == "inconclusive":
-        needed = row.get("n_needed")
-        more = f"; about {count(needed)} patients would have been needed to decide" if is_number(needed) else ""
-        return f"{name}: inconclusive, {gap}{more}."
-    return f"{name}: no verdict was given."
+    if not word or not is_number(row["ci_low"]):
+        return f"{name}: no verdict, for lack of patients with a defined score."
+    reason = {
+        "equivalent": f"the 90% CI lies within ±{margin:g}",
+        NEGLIGIBLE: f"the 95% CI leaves out 0, the 90% CI lies within ±{margin:g}",
+        "better": "the whole 95% CI lies above 0",
+        "worse": "the whole 95% CI lies below 0",
+        "inconclusive": _undecided(row),
+    }[word]
+    return (
+        f"{name}: {word}, {difference(row['mean_difference'])} ({interval(row['ci_low'], row['ci_high'])}); {reason}."
+    )
+
+
+def _undecided(row: dict[str, Any]) -> str:
+    needed = row.get("n_needed")
+    if not is_number(needed):
+        return "the data decide neither way"
+    if needed > row["n_subjects"]:
+        return f"at this spread at least {count(needed)} patients would have been needed to decide"
+    return "the spread would have allowed a decision, but the difference lies too near the margin"
+
+
+def capitalise(text: str) -> str:
+    """First letter large, the others as they are (`4-chamber`, `LV` and generator names keep their form)."""
+    return text[:1].upper() + text[1:]

@@ -39,7 +39,7 @@ def r1_penalty(score: Tensor, real: Tensor) -> Tensor:
 
 def gradient_penalty(score: Score, real: Tensor, synthetic: Tensor, rng: torch.Generator) -> Tensor:
     """Squared distance of the gradient norm from 1 between real and synthetic frames (Gulrajani et al., NIPS 2017)."""
-    weight = torch.rand(len(real), 1, 1, 1, generator=rng)
+    weight = torch.rand(len(real), 1, 1, 1, generator=rng).to(real.device)
     between = torch.lerp(real, synthetic, weight).requires_grad_()
     (gradient,) = torch.autograd.grad(score(between).sum(), between, create_graph=True)
     return (gradient.square().sum((1, 2, 3)).sqrt() - 1.0).square().mean()

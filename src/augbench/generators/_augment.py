@@ -22,27 +22,27 @@ class Augment:
     def __init__(self, mask_noise: float, translation: float, brightness: float, rng: torch.Generator) -> None:
         self.mask_noise, self.translation, self.brightness, self.rng = mask_noise, translation, brightness, rng
 
-    def redraw(self, shape: torch.Size) -> None:
+    def redraw(self, shape: torch.Size, device: torch.device) -> None:
         """New random numbers for a step's batches of `shape` (n, 1 + classes, h, w), real and synthetic alike."""
         n, channels, h, w = shape
-        self._offset = torch.zeros(n, h, w, channels)
+        offset = torch.zeros(n, h, w, channels)
         if self.mask_noise:
-            self._offset.normal_(0.0, self.mask_noise, generator=self.rng)
-        change = torch.rand(n, 1, 1, generator=self.rng) * 2 - 1
-        self._offset[..., 0] = change * self.brightness
+            offset.normal_(0.0, self.mask_noise, generator=self.rng)
+        offset[..., 0] = (torch.rand(n, 1, 1, generator=self.rng) * 2 - 1) * self.brightness
+        self._offset = offset.to(device).permute(0, 3, 1, 2)
         most = round(self.translation * h)
         dy, dx = torch.randint(-most, most + 1, (2, n), generator=self.rng)
-        self._row = torch.arange(h)[None, :, None] + dy[:, None, None]
-        self._column = torch.arange(w)[None, None, :] + dx[:, None, None]
+        self._row = (torch.arange(h)[None, :, None] + dy[:, None, None]).to(device)
+        self._column = (torch.arange(w)[None, None, :] + dx[:, None, None]).to(device)
 
     def __call__(self, x: Tensor) -> Tensor:
         """(n, 1 + classes, h, w) -> the same shape; a new tensor."""
-        return (self._shifted(x) if self.translation else x) + self._offset.permute(0, 3, 1, 2)
+        return (self._shifted(x) if self.translation else x) + self._offset
 
     def _shifted(self, x: Tensor) -> Tensor:
         # Pixels that come from outside are 0 in every channel, which no frame contains: it serves both sides alike.
         h, w = x.shape[2:]
         inside = (self._row >= 0) & (self._row < h) & (self._column >= 0) & (self._column < w)
-        frame = torch.arange(len(x))[:, None, None]
+        frame = torch.arange(len(x), device=x.device)[:, None, None]
         picked = x[frame, :, self._row.clamp(0, h - 1), self._column.clamp(0, w - 1)]
         return (picked * inside[..., None]).permute(0, 3, 1, 2)

@@ -6,6 +6,7 @@ of normal numbers. Tensors are channels_last throughout: 3x3 convolutions run tw
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -24,12 +25,19 @@ _EPSILON = 1e-8
 class EqualConv(nn.Module):
     """Convolution with equalised learning rate: weights are N(0, 1) and scaled by gain / sqrt(fan_in) when used.
 
-    `resample` of "up" is nearest-neighbour doubling before, "down" is 2x2 averaging after the convolution. Both are done
-    by one strided 4x4 kernel, the sum or mean of four shifted 3x3 kernels: the same result with 4/9 of the arithmetic.
+    `resample` of "up" is nearest-neighbour doubling before, "down" is 2x2 averaging after the convolution. Both are
+    done by one strided 4x4 kernel, the sum or mean of four shifted 3x3 kernels: the same with 4/9 of the arithmetic.
     """
 
     def __init__(
-        self, channels_in: int, channels_out: int, kernel: int, rng: torch.Generator, *, resample: str = "", gain: float = _GAIN
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: int,
+        rng: torch.Generator,
+        *,
+        resample: str = "",
+        gain: float = _GAIN,
     ) -> None:
         super().__init__()
         shape = (channels_in, channels_out) if resample == "up" else (channels_out, channels_in)
@@ -80,7 +88,9 @@ class NoisyActivation(torch.autograd.Function):
         """(n, c, h, w), (c,), (n, h, w) -> (n, c, h, w); no strength means no noise."""
         rows = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
         column = None if noise is None else noise.reshape(-1, 1)
-        y = functional.leaky_relu(rows if column is None else torch.addcmul(rows, column, strength), SLOPE)
+        if strength is not None and column is not None:
+            rows = torch.addcmul(rows, column, strength)
+        y = functional.leaky_relu(rows, SLOPE)
         # A product with a column of ones is the fastest sum over few channels.
         inverse_rms = (y.square() @ _mean_over(y)).add_(_EPSILON).rsqrt_()
         y.mul_(inverse_rms)
@@ -132,7 +142,7 @@ class ProgressiveGenerator(nn.Module):
         channels: features of the layers at 4x4, 8x8, ...; as many as there are resolutions.
         latent_size: length of the latent.
         allowed: (views, classes) bool, the classes a view can show; others get probability 0.
-        noise: add pixel noise, with a learned strength, to every layer and, with a predicted strength, to the image.
+        noise: add pixel noise with a learned strength at every resolution, and with a predicted one to the image.
         rng: initial weights.
     """
 
@@ -142,22 +152,22 @@ class ProgressiveGenerator(nn.Module):
         super().__init__()
         views, self.classes = allowed.shape
         self.latent_size, self.noise = latent_size, noise
-        self.register_buffer("forbidden", torch.where(allowed, 0.0, -1e4)[:, :, None, None], persistent=False)
+        self.register_buffer("forbidden", torch.where(allowed, 0.0, -1e4)[:, None, None], persistent=False)
         self.forbidden: Tensor
         self.view_code = nn.Parameter(torch.randn(views, latent_size, generator=rng))
         self.dense = EqualLinear(2 * latent_size, channels[0] * 16, rng, gain=_GAIN / 4)
         self.first = nn.ModuleList()
         self.second = nn.ModuleList([EqualConv(channels[0], channels[0], 3, rng)])
-        for below, here in zip(channels, channels[1:], strict=False):
+        for below, here in itertools.pairwise(channels):
             self.first.append(EqualConv(below, here, 3, rng, resample="up"))
             self.second.append(EqualConv(here, here, 3, rng))
         outputs = 1 + self.classes + int(noise)
         self.heads = nn.ModuleList([EqualConv(here, outputs, 1, rng, gain=1.0) for here in channels])
-        self.strength = nn.ParameterList([nn.Parameter(torch.zeros(2, here)) for here in channels] if noise else [])
+        self.strength = nn.ParameterList([nn.Parameter(torch.zeros(here)) for here in channels] if noise else [])
 
     def code_size(self, stage: int) -> int:
-        """Normal numbers that make one frame at `stage`: the latent, two noise maps a resolution, one for the image."""
-        maps = sum(2 * (4 << s) ** 2 for s in range(stage + 1)) + (4 << stage) ** 2
+        """Normal numbers that make one frame at `stage`: the latent, a noise map a resolution, one for the image."""
+        maps = sum((4 << s) ** 2 for s in range(stage + 1)) + (4 << stage) ** 2
         return self.latent_size + (maps if self.noise else 0)
 
     def forward(self, code: Tensor, view: Tensor, stage: int, alpha: float = 1.0) -> Tensor:
@@ -181,24 +191,23 @@ class ProgressiveGenerator(nn.Module):
             if s:
                 below = x
                 x = self.first[s - 1](x)
-            noise = None
             if self.noise:
-                noise = maps[:, : 2 * side * side].view(-1, 2, side, side)
-                maps = maps[:, 2 * side * side :]
-            x = self._activate(x, noise, s, 0)
-            x = self._activate(self.second[s](x), noise, s, 1)
+                noise = maps[:, : side * side].reshape(-1, side, side)
+                maps = maps[:, side * side :]
+                x = NoisyActivation.apply(x, self.strength[s], noise)
+            else:
+                x = NoisyActivation.apply(x, None, None)
+            x = NoisyActivation.apply(self.second[s](x), None, None)
         out = self.heads[stage](x)
         if alpha < 1.0 and stage:
             out = torch.lerp(upsample(self.heads[stage - 1](below)), out, alpha)
-        image, logits = out[:, :1], out[:, 1 : 1 + self.classes]
+        # Channels in the last dimension: joined in the second, the frames would lose their memory format.
+        pixels = out.permute(0, 2, 3, 1)
+        image, logits = pixels[..., :1], pixels[..., 1 : 1 + self.classes]
         if self.noise:
-            image = image + out[:, -1:] * maps.view(-1, 1, 4 << stage, 4 << stage)
-        return torch.cat([image, torch.softmax(logits + self.forbidden[view], 1)], 1)
-
-    def _activate(self, x: Tensor, noise: Tensor | None, stage: int, layer: int) -> Tensor:
-        if noise is None:
-            return NoisyActivation.apply(x, None, None)  # type: ignore[no-any-return]
-        return NoisyActivation.apply(x, self.strength[stage][layer], noise[:, layer])  # type: ignore[no-any-return]
+            image = image + pixels[..., -1:] * maps.reshape(*image.shape)
+        probabilities = torch.softmax(logits + self.forbidden[view], -1)
+        return torch.cat([image, probabilities], -1).permute(0, 3, 1, 2)
 
 
 class ProgressiveDiscriminator(nn.Module):
@@ -216,7 +225,7 @@ class ProgressiveDiscriminator(nn.Module):
         self.stems = nn.ModuleList([EqualConv(1 + classes, here, 1, rng) for here in channels])
         self.first = nn.ModuleList([EqualConv(channels[0] + 1, channels[0], 3, rng)])
         self.second = nn.ModuleList()
-        for below, here in zip(channels, channels[1:], strict=False):
+        for below, here in itertools.pairwise(channels):
             self.first.append(EqualConv(here, here, 3, rng))
             self.second.append(EqualConv(here, below, 3, rng, resample="down"))
         self.dense = EqualLinear(channels[0] * 16, channels[0], rng)

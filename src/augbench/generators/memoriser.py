@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Memoriser(Generator):
     """Returns a random training frame of the view that is asked for."""
 
-    noise_sd: float = Field(4.0, ge=0, le=64, description="sd of the Gaussian noise on the image, in grey levels of 255")
+    noise_sd: float = Field(4.0, ge=0, le=64, description="sd of the noise on the image, in grey levels of 255")
 
     def fit(self, frames: Frames, context: FitContext) -> FittedGenerator:
         """Keep every frame."""

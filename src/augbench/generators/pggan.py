@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from augbench.generators._progressive import ProgressiveGenerator
 
-#: Frames per forward when sampling. Fixed, and the last batch padded, so that a frame's bytes do not depend on its company.
+#: Frames per forward when sampling: fixed, the last batch padded, so that no frame depends on how many are asked for.
 _SAMPLE_BATCH = 32
 
 
@@ -43,11 +43,11 @@ class PGGAN(Generator):
     r1_interval: int = Field(8, ge=1, description="steps between R1 penalties, which are weighted up to make up for it")
     gp_weight: float = Field(10.0, ge=0, description="weight of the WGAN-GP penalty, taken at every step")
     ema_kimg: float = Field(1.5, gt=0, description="half-life of the average of the generator's weights")
-    noise_injection: bool = Field(True, description="pixel noise with learned strength in every layer and in the image")
+    noise_injection: bool = Field(True, description="pixel noise of learned strength at every resolution and in the image")
     mask_noise: float = Field(
         0.05, ge=0, le=1, description="sd of noise on the class maps D sees, so that it cannot win on one-hotness"
     )
-    augment_translation: float = Field(0.0, ge=0, le=0.25, description="shifts before D, share of the side (DiffAugment)")
+    augment_translation: float = Field(0.0, ge=0, le=0.25, description="shifts before D, share of the side")
     augment_brightness: float = Field(0.0, ge=0, le=1, description="brightness changes before D, in units of [-1, 1]")
 
     @model_validator(mode="after")
@@ -137,7 +137,7 @@ class FittedPGGAN(FittedGenerator):
                 remedy="ask for a view of the training frames",
                 file="params.yaml",
             )
-        side = self.config["image_size"]
+        side, device = self.config["image_size"], self.network.view_code.device
         pairs = np.empty((len(views), 2, side, side), np.uint8)
         code = np.zeros((_SAMPLE_BATCH, self.network.code_size(self._stage)), np.float32)
         view = torch.zeros(_SAMPLE_BATCH, dtype=torch.int64)
@@ -148,9 +148,9 @@ class FittedPGGAN(FittedGenerator):
                 rng.standard_normal(out=code[row], dtype=np.float32)
                 view[row] = index[views[start + row]]
             with torch.inference_mode():
-                out = self.network(torch.from_numpy(code), view, self._stage)[:count]
-                pairs[start : start + count, 0] = ((out[:, 0] + 1) * 127.5).round_().clamp_(0, 255).byte().numpy()
-                pairs[start : start + count, 1] = out[:, 1:].argmax(1).byte().numpy()
+                out = self.network(torch.from_numpy(code).to(device), view.to(device), self._stage)[:count]
+                pairs[start : start + count, 0] = ((out[:, 0] + 1) * 127.5).round_().clamp_(0, 255).byte().cpu().numpy()
+                pairs[start : start + count, 1] = out[:, 1:].max(1).indices.byte().cpu().numpy()
         return pairs
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

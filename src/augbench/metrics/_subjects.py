@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from augbench.core.errors import UserError
+
 
 def subject_codes(subjects: NDArray[np.generic] | None, n_frames: int) -> NDArray[np.intp]:
     """(n,) patient number of each frame, 0 to the number of patients - 1; each frame its own when None."""
@@ -38,3 +40,11 @@ def require_features(**arrays: NDArray[np.floating]) -> None:
         widths.add(array.shape[1])
     if len(widths) > 1:
         raise ValueError(f"features must have one width d, got {sorted(widths)}")
+
+
+def too_few_subjects(what: str, at_least: int) -> UserError:
+    return UserError(
+        f"too few subjects for {what}",
+        expected=f"frames of at least {at_least} subjects in every set that is compared",
+        remedy="use a larger cohort, or sample more frames",
+    )

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from augbench.metrics._subjects import deal_blocks, require_features, subject_codes
+from augbench.metrics._subjects import deal_blocks, require_features, subject_codes, too_few_subjects
 from augbench.metrics.base import Estimate, FidelityMetric
 
 
@@ -65,7 +65,7 @@ class Frechet(FidelityMetric):
         codes = subject_codes(subjects, len(dealt))
         n_blocks = min(self.n_blocks, int(codes.max()) + 1)
         if n_blocks < 3:
-            raise ValueError("Frechet distance needs at least 3 subjects on either side")
+            raise too_few_subjects("Frechet distance", 3)
         block = deal_blocks(codes, n_blocks, rng)
         left_out = np.array([frechet_distance(dealt[block != index], fixed) for index in range(n_blocks)])
         return float((n_blocks - 1) * left_out.var())

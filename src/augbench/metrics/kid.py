@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from augbench.metrics._subjects import deal_blocks, require_features, subject_codes
+from augbench.metrics._subjects import deal_blocks, require_features, subject_codes, too_few_subjects
 from augbench.metrics.base import Estimate, FidelityMetric
 
 
@@ -69,7 +69,7 @@ class Kid(FidelityMetric):
         # Two patients a side and block at least, or a block has no pair to compare.
         n_blocks = min(self.n_blocks, *((int(codes.max()) + 1) // 2 for codes in (reference_codes, sample_codes)))
         if n_blocks < 2:
-            raise ValueError("KID needs at least 4 subjects on either side")
+            raise too_few_subjects("KID", 4)
         in_reference = deal_blocks(reference_codes, n_blocks, rng)
         in_sample = deal_blocks(sample_codes, n_blocks, rng)
         blocks = np.array(

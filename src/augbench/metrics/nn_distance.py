@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from augbench.core.component import Component
-from augbench.metrics._subjects import require_features, subject_codes
+from augbench.metrics._subjects import require_features, subject_codes, too_few_subjects
 
 _CHUNK = 1024
 _ZERO = 1e-12
@@ -102,7 +102,7 @@ class NnDistance(Component):
         require_features(synthetic=synthetic, training=training, held_out=held_out)
         codes = subject_codes(held_out_subjects, len(held_out))
         if codes.max() < 1:
-            raise ValueError("held-out frames of one subject only: the test needs at least two")
+            raise too_few_subjects("the memorisation test", 2)
         synthetic_gap, rows = nearest(synthetic, training)
         held_out_gap, _ = nearest(held_out, training)
         synthetic_nearness = _ratio(synthetic_gap, nearest(synthetic, held_out)[0])

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from augbench.metrics.base import MaskPair, Score, SegmentationMetric
 
-# Distances are sqrt(k) * spacing: 3 pixels of 0.7 mm must count as within 2.1 mm whatever the rounding.
+# Distances are sqrt(k) * spacing: 3 pixels of 0.1 mm must count as within 0.3 mm whatever the rounding.
 _ROUNDING = 1e-9
 
 

@@ -10,6 +10,7 @@ from augbench.comparison.unit import PER_CASE_COLUMNS
 from augbench.comparison.variance import variance_table
 from augbench.core import layout
 from augbench.core.artifacts import read_csv, write_csv, write_json
+from augbench.core.component import create
 from augbench.core.params import Params
 from augbench.core.seeding import child_rng
 
@@ -20,12 +21,15 @@ DEVELOPMENT_COLUMNS = ("cohort", "generator", "regime", "generator_seed", "segme
 
 def run(params: Params) -> None:
     per_case = read_per_case()
+    metrics = params.evaluation.metrics
+    directions = {name: create("metrics", name, options).higher_is_better for name, options in metrics.items()}
     table = compare(
         per_case,
         margins=params.comparison.margins,
         alpha=params.comparison.alpha,
         n_boot=params.comparison.bootstrap,
         rng=child_rng(params.seed, "compare"),
+        higher_is_better=directions,
     )
     sites = site_means(table, read_development())
     write_csv(layout.COMPARISON, table)

@@ -22,7 +22,7 @@ from augbench.datasets.nnunet.root import resolve_root
 from augbench.datasets.nnunet.source import Imported, Source, annotated_structures, import_source
 from augbench.datasets.nnunet.splits import Share
 
-FolderName = Annotated[str, Field(pattern=r"^[^/\\]+$", description="name of a folder inside `root`")]
+FolderName = Annotated[str, Field(pattern=r"^[^/\\]*[^/\\.][^/\\]*$", description="name of a folder inside `root`")]
 CropFraction = Annotated[float, Field(gt=0, le=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Subjects = Annotated[int, Field(ge=1)] | Fraction

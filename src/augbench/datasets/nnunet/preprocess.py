@@ -54,8 +54,8 @@ def to_frame(plane: Plane, box: Box, image_size: int, percentiles: tuple[float, 
     Args:
         percentiles: of the resampled square's grey values, those that become 0 and 255; what lies outside is clipped.
     """
-    image = _resample(plane.image, box, image_size, Image.Resampling.BILINEAR)
-    return np.stack([_to_bytes(image, percentiles), _resample_labels(plane.mask, box, image_size)])
+    image = _resample(plane.image, box, image_size)
+    return np.stack([_to_bytes(image, percentiles), resample_labels(plane.mask, box, image_size)])
 
 
 def share_outside(mask: NDArray[np.uint8], box: Box) -> float:
@@ -77,13 +77,32 @@ def _to_bytes(image: NDArray[np.float32], percentiles: tuple[float, float]) -> N
     return np.rint(np.clip((image - low) / (high - low), 0, 1) * 255).astype(np.uint8)
 
 
-def _resample(values: NDArray[np.float32], box: Box, size: int, filter_: Image.Resampling) -> NDArray[np.float32]:
-    """Pillow widens its filter when it shrinks a picture, so BILINEAR is anti-aliased and BOX is the area's mean."""
-    return np.asarray(Image.fromarray(values).resize((size, size), filter_, box=box))
+def _resample(values: NDArray[np.float32], box: Box, size: int) -> NDArray[np.float32]:
+    """Linear; Pillow widens its filter when it shrinks a picture, so fine texture does not alias."""
+    return np.asarray(Image.fromarray(values).resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
-def _resample_labels(labels: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uint8]:
-    """The label that covers most of each pixel; nearest neighbour would drop thin walls and shift borders."""
+def resample_labels(labels: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uint8]:
+    """The label that covers most of each cell; nearest neighbour would drop thin walls and shift borders."""
+    left, upper, right, lower = box
     present = np.unique(labels)
-    shares = [_resample((labels == value).astype(np.float32), box, size, Image.Resampling.BOX) for value in present]
-    return present[np.argmax(shares, axis=0)]
+    areas = [
+        _cell_sums(_cell_sums((labels == value).astype(np.float64), upper, lower, size).T, left, right, size).T
+        for value in present
+    ]
+    return present[np.argmax(areas, axis=0)]
+
+
+def _cell_sums(values: NDArray[np.float64], start: float, stop: float, size: int) -> NDArray[np.float64]:
+    """Sums over `size` equal cells of the first axis, from `start` to `stop`; a pixel cut in two counts in part.
+
+    Args:
+        values: (pixels, any); returns (size, any).
+    """
+    # Half-covered cells are common where sizes divide evenly. The shift makes them fall to the upper left; a fixed
+    # label would win them all, and the background took 6% of a ring's area.
+    edges = np.clip(np.linspace(start, stop, size + 1) - 1e-3, 0, len(values))
+    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
+    whole = np.minimum(edges.astype(int), len(values) - 1)
+    part = (edges - whole)[:, None]
+    return np.diff(total[whole] * (1 - part) + total[whole + 1] * part, axis=0)

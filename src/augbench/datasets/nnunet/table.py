@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -49,12 +50,15 @@ def read_rows(file: Path) -> dict[str, Row]:
         UserError: not a CSV, a column is missing, a case stands there twice, an id or spacing cannot be used.
     """
     try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-    except (ValueError, OSError) as error:  # pandas' parser errors and a wrong encoding are ValueErrors
+        with warnings.catch_warnings():
+            # A line with more cells than the header only earns a warning, and the last cells are lost.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+    except (ValueError, OSError, pd.errors.ParserWarning) as error:  # a wrong encoding is a ValueError
         raise UserError(
             "cases.csv cannot be read",
             got=str(error).splitlines()[0],
-            expected="comma-separated text in UTF-8",
+            expected="comma-separated text in UTF-8, no line longer than the header",
             remedy="save it again as CSV",
             file=file,
         ) from error

@@ -36,14 +36,22 @@ Phase = Annotated[float, Field(ge=0.0, le=1.0)]
 class Phantom(Dataset):
     """Patients of three sites: `main` (generator, segmenter, internal), `development` and `external`."""
 
-    generator_subjects: int = Field(303, ge=1, description="patients the generator trains on; Diller 2020 had 303")
-    segmenter_subjects: int = Field(42, ge=2, description="other patients, for the real-data U-Net; Diller 2020 had 42")
-    internal_subjects: int = Field(50, ge=1, description="held-out patients of the main site")
-    development_subjects: int = Field(50, ge=1, description="patients of the site on which choices are made")
-    external_subjects: int = Field(50, ge=1, description="patients of the external test site; Diller 2020 had 50")
-    validation_fraction: float = Field(0.2, gt=0.0, lt=1.0, description="share of segmenter patients for validation")
+    generator_subjects: int = Field(
+        default=303, ge=1, description="patients the generator trains on; Diller 2020 had 303"
+    )
+    segmenter_subjects: int = Field(
+        default=42, ge=2, description="other patients, for the real-data U-Net; Diller 2020 had 42"
+    )
+    internal_subjects: int = Field(default=50, ge=1, description="held-out patients of the main site")
+    development_subjects: int = Field(default=50, ge=1, description="patients of the site on which choices are made")
+    external_subjects: int = Field(
+        default=50, ge=1, description="patients of the external test site; Diller 2020 had 50"
+    )
+    validation_fraction: float = Field(
+        default=0.2, gt=0.0, lt=1.0, description="share of segmenter patients for validation"
+    )
     phases: tuple[Phase, ...] = Field(
-        (0.0, 1.0), min_length=1, description="moments of the cycle to draw, from 0 = ED to 1 = ES"
+        default=(0.0, 1.0), min_length=1, description="moments of the cycle to draw, from 0 = ED to 1 = ES"
     )
 
     @field_validator("phases")
@@ -54,7 +62,7 @@ class Phantom(Dataset):
         return phases
 
     def cohorts(self, image_size: int, views: tuple[str, ...], seed: int) -> dict[str, Frames]:
-        """Every cohort, all subjects in all views and phases; frame i follows from (seed, subject, view, phase) alone."""
+        """Every cohort, all subjects in all views and phases; a frame follows from (seed, subject, view, phase)."""
         _require(views, image_size)
         counts = {role: int(getattr(self, f"{role}_subjects")) for role in _ORIGIN}
         total = sum(counts.values()) * len(views) * len(self.phases)
@@ -62,7 +70,7 @@ class Phantom(Dataset):
             return {role: self._cohort(role, counts[role], image_size, views, seed, bar) for role in _ORIGIN}
 
     def draw(self, views: list[str], seeds: NDArray[np.int64], image_size: int) -> Pairs:
-        """Fresh main-site patients, one a frame seed, in a phase that also follows from the seed: (n, 2, H, W) uint8."""
+        """Fresh main-site patients, (n, 2, H, W) uint8: one a frame seed, in a phase that follows from it too."""
         _require(views, image_size)
         out = np.empty((len(views), 2, image_size, image_size), np.uint8)
         for i, (view, seed) in enumerate(zip(views, seeds, strict=True)):

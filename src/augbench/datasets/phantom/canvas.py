@@ -45,15 +45,17 @@ class Canvas:
             np.copyto(self.label[window], np.uint8(label), where=mask)
 
     def body_tube(
-        self, start: NDArray[np.float64], end: NDArray[np.float64], radius: float, layers: tuple[tuple[float, Tissue], ...]
+        self,
+        start: NDArray[np.float64],
+        end: NDArray[np.float64],
+        radius: float,
+        layers: tuple[tuple[float, Tissue], ...],
     ) -> None:
         """A rounded tube in body coordinates, `layers` being (extra radius in mm, tissue) from the outside in."""
         window = self.tube_window(start, end, radius)
         if window is None:
             return
-        grid = self.grid
-        points = (grid.x[window], grid.y[window], grid.z[window])
-        squared = _squared_distance(points, start, end)
+        squared = _squared_distance(self.grid.body[:, *window], start, end)
         for extra, tissue in layers:
             self.paint(window, squared < (radius + extra) ** 2, tissue)
 
@@ -65,13 +67,12 @@ class Canvas:
         window = self.tube_window(grid.base + start @ grid.axes, grid.base + end @ grid.axes, radius)
         if window is None:
             return None
-        points = (grid.u[window], grid.v[window], grid.w[window])
-        return window, _squared_distance(points, start, end) < radius**2
+        return window, _squared_distance(grid.heart[:, *window], start, end) < radius**2
 
     def tube_window(self, start: NDArray[np.float64], end: NDArray[np.float64], radius: float) -> Window | None:
         """Rows and columns of the part of a tube near the slice, or None where it misses it."""
-        plane = self.grid.plane
-        low, high = float((start - plane.centre) @ plane.normal), float((end - plane.centre) @ plane.normal)
+        low, row_low, column_low = self.grid.project(start)
+        high, row_high, column_high = self.grid.project(end)
         reach = radius + MARGIN_MM
         if min(low, high) > reach or max(low, high) < -reach:
             return None
@@ -79,25 +80,17 @@ class Canvas:
         if abs(high - low) > 1e-6:
             cuts = (-reach - low) / (high - low), (reach - low) / (high - low)
             near, far = max(min(cuts), 0.0), min(max(cuts), 1.0)
-        axis = end - start
-        half = 0.5 * (far - near) * float(np.sqrt(axis @ axis))
-        return self.grid.window(start + (0.5 * (near + far)) * axis, radius + half, flat=False)
+        rows = row_low + near * (row_high - row_low), row_low + far * (row_high - row_low)
+        columns = column_low + near * (column_high - column_low), column_low + far * (column_high - column_low)
+        return self.grid.box(min(rows) - reach, max(rows) + reach, min(columns) - reach, max(columns) + reach)
 
 
-def _squared_distance(points: tuple[Field, Field, Field], start: NDArray[np.float64], end: NDArray[np.float64]) -> Field:
-    """Squared distance in mm2 of points to a segment."""
-    axis = end - start
-    length = float(axis @ axis)
-    shifted = [field - np.float32(origin) for field, origin in zip(points, start, strict=True)]
-    if length == 0.0:
-        return shifted[0] ** 2 + shifted[1] ** 2 + shifted[2] ** 2
-    step = axis / length
-    along = shifted[0] * np.float32(step[0])
-    along += shifted[1] * np.float32(step[1])
-    along += shifted[2] * np.float32(step[2])
+def _squared_distance(points: Field, start: NDArray[np.float64], end: NDArray[np.float64]) -> Field:
+    """Squared distance in mm2 of points (3, rows, columns) to a segment, (rows, columns)."""
+    shifted = (points - start.astype(np.float32)[:, None, None]).reshape(3, -1)
+    axis = (end - start).astype(np.float32)
+    along = (axis / max(float(axis @ axis), 1e-6)) @ shifted
     np.maximum(along, 0, out=along)
     np.minimum(along, 1, out=along)
-    squared = (shifted[0] - along * np.float32(axis[0])) ** 2
-    squared += (shifted[1] - along * np.float32(axis[1])) ** 2
-    squared += (shifted[2] - along * np.float32(axis[2])) ** 2
-    return squared
+    shifted -= axis[:, None] * along
+    return np.einsum("ij,ij->j", shifted, shifted).reshape(points.shape[1:])

@@ -87,11 +87,12 @@ def right_ventricle(subject: Subject, now: Moment, u: Field, v: Field, w: Field)
     tau = (w - np.float32(now.tricuspid)) * np.float32(1 / (now.rv_apex - now.tricuspid))
     beyond = np.maximum(tau - 0.15, 0) * np.float32(1 / 0.85)
     # Between a cone and an ellipsoid: triangular in a four-chamber view.
-    profile = 1 - beyond * (0.35 + 0.65 * beyond)
+    before = np.minimum(tau - 0.15, 0) * np.float32(1 / 0.15)
+    profile = 1 - beyond * (0.2 + 0.8 * beyond) - np.float32(0.3) * before * before
     shape = np.sqrt(np.maximum(profile, 0)) + np.float32(1e-3)
     across = u / shape - np.float32(0.42 * epicardium)
     free = np.maximum(across, 0) * np.float32(1 / (0.58 * epicardium + now.rv_depth))
-    septal = np.minimum(across, 0) * np.float32(1 / (0.45 * epicardium))
+    septal = np.minimum(across, 0) * np.float32(1 / (0.70 * epicardium))
     high = (v / shape + np.float32(0.10 * epicardium)) * np.float32(1 / now.rv_height)
     level = np.sqrt(free * free + septal * septal + high * high)
     distance = (level - 1) * shape * np.float32(0.8 * now.rv_height)
@@ -121,4 +122,23 @@ def _profile(height: Field, base: float, apex: float, basal_taper: float) -> Fie
     tau = (height - np.float32(base)) * np.float32(1 / (apex - base)) - np.float32(_WIDEST)
     apical = np.maximum(tau, 0)
     basal = tau - apical
-    return 1 - apical * apical * np.float32(1 / (1 - _WIDEST) ** 2) - basal * basal * np.float32(basal_taper / _WIDEST**2)
+    return (
+        1 - apical * apical * np.float32(1 / (1 - _WIDEST) ** 2) - basal * basal * np.float32(basal_taper / _WIDEST**2)
+    )
+
+
+def volumes_ml(subject: Subject, phase: float, step_mm: float = 2.5) -> dict[str, float]:
+    """Volumes of LV cavity, LV wall (`MYO`) and RV cavity in ml, by counting points `step_mm` apart; no warp."""
+    now = moment(subject, phase)
+    reach = subject.lv_radius + 2 * subject.wall
+    axes = (
+        np.arange(-reach, reach + subject.rv_depth, step_mm, dtype=np.float32),
+        np.arange(-1.8 * reach, 1.8 * reach, step_mm, dtype=np.float32),
+        np.arange(0.0, subject.lv_length + 3 * subject.wall, step_mm, dtype=np.float32),
+    )
+    u, v, w = np.meshgrid(*axes, indexing="ij")
+    epi, endo = left_ventricle(subject, now, u, v, w)
+    rv = right_ventricle(subject, now, u, v, w)
+    cavity = (endo < 0) & (w > now.mitral)
+    counts = {"LV": cavity, "MYO": (epi < 0) & ~cavity, "RV": (rv < 0) & (epi > 0)}
+    return {name: float(np.count_nonzero(inside)) * step_mm**3 / 1000 for name, inside in counts.items()}

@@ -1,8 +1,8 @@
 """The heart at one moment of the cycle, painted from the fat around it inwards; reference labels come from here.
 
-Every chamber is one implicit function, so a wall or a fat layer is the same function at another level. Valve planes close the
-chambers. Papillary muscles, trabeculae and moderator band are dark in the image and blood pool in the mask, the
-convention of the Society for Cardiovascular Magnetic Resonance for volumes (Schulz-Menger et al., JCMR 2020;22:19).
+Every chamber is one implicit function, so a wall or a fat layer is the same function at another level. Valve planes
+close the chambers. Papillary muscles, trabeculae and moderator band are dark in the image and blood pool in the mask,
+the convention of the Society for Cardiovascular Magnetic Resonance for volumes (Schulz-Menger et al., JCMR 2020;22:19).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def paint_heart(canvas: Canvas, subject: Subject, phase: float) -> None:
     """Heart, pericardial fat and coronary grooves over the thorax, with labels."""
     now = moment(subject, phase)
     grid = canvas.grid
-    window = grid.heart_window((0.9 * subject.lv_radius, 0.0, 0.15 * subject.lv_length), _reach(subject))
+    window = grid.heart_window(*_ball(subject))
     if window is None:
         return
     u, v, w = grid.u[window], grid.v[window], grid.w[window]
@@ -59,7 +59,7 @@ def paint_heart(canvas: Canvas, subject: Subject, phase: float) -> None:
     strands = fine + 0.4 * coarse
     rough = right & (strands > 1.9 - 1.1 * apical - 0.05 * np.maximum(rv + 14, 0))
     canvas.paint(window, rough, Tissue.TRABECULAE)
-    rough = left & (strands > 2.3 - 1.3 * apical - 0.12 * np.maximum(endo, -12))
+    rough = left & (strands > 2.0 - 1.3 * apical - 0.12 * np.maximum(endo, -12))
     canvas.paint(window, rough, Tissue.TRABECULAE)
     # Closed leaflets bow towards the atria, most in the middle.
     bow = 1.5 - np.square(coarse)
@@ -69,12 +69,14 @@ def paint_heart(canvas: Canvas, subject: Subject, phase: float) -> None:
     _muscles(canvas, subject, now)
 
 
-def _reach(subject: Subject) -> float:
-    """Radius in mm of a ball around the ventricles' base that holds the whole heart."""
-    long_side = 0.9 * subject.lv_length + subject.wall
-    atrial_side = 0.15 * subject.lv_length + 2.1 * max(subject.la[2], subject.ra[2])
-    right_side = subject.wall + subject.rv_depth + 0.1 * subject.lv_radius
-    return max(long_side, atrial_side, right_side) + 2 * subject.epicardial_fat
+def _ball(subject: Subject) -> tuple[tuple[float, float, float], float]:
+    """Centre in heart coordinates and radius in mm of a ball that holds the whole heart with its fat."""
+    apex = subject.lv_length + subject.wall
+    roof = -2.0 * float(max(subject.la[2], subject.ra[2]))
+    epicardium = subject.lv_radius + subject.wall
+    across = (0.5 * subject.rv_depth, 0.5 * subject.rv_depth + epicardium)
+    radius = max(0.5 * (apex - roof), across[1]) + 1.5 * subject.epicardial_fat
+    return (across[0], 0.0, 0.5 * (apex + roof)), radius
 
 
 def _grooves(canvas: Canvas, subject: Subject, now: Moment) -> None:
@@ -82,7 +84,7 @@ def _grooves(canvas: Canvas, subject: Subject, now: Moment) -> None:
     size = subject.size
     width = 1.3 * subject.epicardial_fat + 2.5 * size
     septum = now.lv_radius + now.wall
-    lateral = 0.95 * (subject.lv_radius + subject.wall + now.rv_depth)
+    lateral = 0.86 * (subject.lv_radius + subject.wall + now.rv_depth)
     left, right = now.mitral - 3.0, now.tricuspid - 3.0
     # (start, end, radius, tissue): rings are short tubes, as a slice meets them across.
     tubes: list[tuple[tuple[float, float, float], tuple[float, float, float], float, Tissue]] = [

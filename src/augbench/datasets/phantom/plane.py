@@ -42,8 +42,8 @@ class Plane:
 def view_plane(subject: Subject, view: str, rng: Rng, error_deg: float) -> Plane:
     """The slice an operator would set for a view, with his error in both angles and in position.
 
-    In all views the image is turned as radiologists hang it: in `4ch` the patient's left is to the right, in `2ch` the back is to
-    the right, in `sax` the RV is to the left.
+    In all views the image is turned as radiologists hang it: in `4ch` the patient's left is to the right, in `2ch` the
+    back is to the right, in `sax` the RV is to the left.
     """
     u, v, w = subject.axes
     errors = np.deg2rad(error_deg) * rng.standard_normal(2).clip(-2, 2)
@@ -90,7 +90,7 @@ def smooth_field(rng: Rng, samples: int, extent_mm: float, pitch_mm: float) -> F
     matrix = spline_matrix(samples, knots)
     values = rng.standard_normal((knots, knots), dtype=np.float32)
     # A cubic B-spline keeps 0.479 of white noise's variance along each axis.
-    return (matrix @ values @ matrix.T) * np.float32(1 / 0.479)
+    return np.asarray(matrix @ values @ matrix.T, np.float32) * np.float32(1 / 0.479)
 
 
 def plane_points(plane: Plane, fov_mm: float, knots: int) -> NDArray[np.float64]:
@@ -107,6 +107,7 @@ class Grid:
     """Sample points of a slice: `FACTOR` x `FACTOR` per pixel, in body and heart coordinates.
 
     Attributes:
+        body, heart: (3, n, n) float32, the coordinates below stacked.
         x, y, z: (n, n) float32, body coordinates in mm after the patient's warp.
         u, v, w: (n, n) float32, heart coordinates in mm.
         pixel_mm: side of an output pixel.
@@ -117,6 +118,9 @@ class Grid:
         self.plane, self.fov_mm = plane, fov_mm
         self.size = image_size * FACTOR
         self.base, self.axes = subject.base, subject.axes
+        self._frame = tuple(
+            (*axis.tolist(), -float(axis @ plane.centre)) for axis in (plane.normal, plane.down, plane.right)
+        )
         points = plane_points(plane, fov_mm, _WARP_KNOTS)
         waves = np.tensordot(subject.warp_waves, points, axes=1) + subject.warp_phases[..., None, None]
         # A function of the body point, so that the heart is the same in all views.
@@ -128,23 +132,32 @@ class Grid:
         for row, column in np.ndindex(FACTOR, FACTOR):
             depth = (through * _DEPTH_PATTERN[row, column]).astype(np.float32)
             coordinates[:, row::FACTOR, column::FACTOR] += depth[:, None, None]
+        self.body, self.heart = coordinates[:3], coordinates[3:]
         self.x, self.y, self.z, self.u, self.v, self.w = coordinates
 
-    def window(self, centre: NDArray[np.float64], radius: float, *, flat: bool = True) -> tuple[slice, slice] | None:
-        """Rows and columns of a ball given in body coordinates, or None where they (or, if `flat`, the slice) miss it."""
-        offset = centre - self.plane.centre
-        radius = radius + MARGIN_MM
-        if flat and abs(offset @ self.plane.normal) > radius:
-            return None
-        scale = self.size / self.fov_mm
-        row, column = float(offset @ self.plane.down), float(offset @ self.plane.right)
-        top, bottom = self._span(row * scale, radius * scale)
-        left, right = self._span(column * scale, radius * scale)
+    def project(self, point: NDArray[np.float64]) -> tuple[float, float, float]:
+        """Height over the slice, and position down and right of the image centre, mm, of a body point."""
+        # Plain floats: for three numbers numpy's calls cost more than the arithmetic.
+        x, y, z = point.tolist()
+        normal, down, right = self._frame
+        return (
+            normal[0] * x + normal[1] * y + normal[2] * z + normal[3],
+            down[0] * x + down[1] * y + down[2] * z + down[3],
+            right[0] * x + right[1] * y + right[2] * z + right[3],
+        )
+
+    def box(self, top_mm: float, bottom_mm: float, left_mm: float, right_mm: float) -> tuple[slice, slice] | None:
+        """Rows and columns of a rectangle given in mm from the image centre, or None outside the image."""
+        scale, half = self.size / self.fov_mm, self.size / 2
+        top, bottom = max(int(top_mm * scale + half), 0), min(int(bottom_mm * scale + half) + 2, self.size)
+        left, right = max(int(left_mm * scale + half), 0), min(int(right_mm * scale + half) + 2, self.size)
         return (slice(top, bottom), slice(left, right)) if top < bottom and left < right else None
 
-    def _span(self, middle: float, reach: float) -> tuple[int, int]:
-        half = self.size / 2
-        return max(int(middle - reach + half), 0), min(int(middle + reach + half) + 2, self.size)
+    def window(self, centre: NDArray[np.float64], radius: float) -> tuple[slice, slice] | None:
+        """Rows and columns of a ball given in body coordinates, or None where the slice misses it."""
+        height, row, column = self.project(centre)
+        radius = radius + MARGIN_MM
+        return None if abs(height) > radius else self.box(row - radius, row + radius, column - radius, column + radius)
 
     def heart_window(self, centre: tuple[float, float, float], radius: float) -> tuple[slice, slice] | None:
         """`window` for a ball given in heart coordinates."""

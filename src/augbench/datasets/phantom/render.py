@@ -70,7 +70,7 @@ def render(seed: int, site: Site, subject_id: str, view: str, phase: float, imag
 
 
 def majority_label(label: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """The most frequent label among each pixel's `factor` x `factor` samples; a tie goes to the lower right of the middle.
+    """The most frequent label among each pixel's `factor` x `factor` samples; the middle one decides a tie.
 
     Args:
         label: (n * factor, m * factor) values below 6.

@@ -1,13 +1,13 @@
 """The patient: one draw of body, heart and contraction, from which every view and phase is cut.
 
 Lengths are in mm in body coordinates: x to the patient's left, y to the back, z to the head; the origin lies on the
-midline at half depth of the chest, at the height of the mitral valve. Heart coordinates (u, v, w): w runs along the LV axis
-from the mitral valve to the apex, u from the LV to the RV, v to the inferior wall.
+midline at half depth of the chest, at the height of the mitral valve. Heart coordinates (u, v, w): w runs along the LV
+axis from the mitral valve to the apex, u from the LV to the RV, v to the inferior wall.
 
-Sizes of repaired Tetralogy of Fallot: RV end-diastolic volume 154 +- 53 (patch) and 133 +- 51 (conduit) ml/m2, RV ejection
-fraction 50 +- 9 %, over 300 SSFP examinations (JMRI 2007;26:934-940); a normal RV has 78-88 ml/m2 (Kawel-Boehm et al.,
-JCMR 2015;17:29). LV sizes and wall thickness are those of healthy adults (same reference), slightly smaller LV with
-a septum flattened by the volume-loaded RV (Geva, JCMR 2011;13:9).
+Sizes of repaired Tetralogy of Fallot: RV end-diastolic volume 154 +- 53 (patch) and 133 +- 51 (conduit) ml/m2, RV
+ejection fraction 50 +- 9 %, over 300 SSFP examinations (JMRI 2007;26:934-940). The LV and its wall have
+the size of healthy adults (Kawel-Boehm et al., JCMR 2015;17:29), with a septum flattened by the volume-loaded RV (Geva,
+JCMR 2011;13:9).
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Subject:
         base: mitral valve centre in body coordinates.
         lv_radius, lv_length, wall: LV cavity at mid-level, cavity length, wall thickness.
         septal_flattening: 0 round to 0.6 D-shaped; wall_asymmetry: septum against free wall.
-        rv_depth, rv_height, rv_reach: RV depth beyond the septum, half height / LV epicardial radius, length / LV length.
+        rv_depth, rv_height, rv_reach: RV depth beyond the septum, half height over the LV's outer radius, length
+            over the LV's.
         la, ra: half axes (u, v, w) of the atria.
         lv_shortening, rv_shortening: radial shortening from ED to ES as a fraction.
         mapse, tapse: descent of mitral and tricuspid valve from ED to ES.
@@ -114,18 +115,39 @@ def _axes(rng: Rng) -> NDArray[np.float64]:
     return np.stack([u, np.cross(w, u), w])
 
 
+def _front(
+    base: NDArray[np.float64],
+    axes: NDArray[np.float64],
+    epicardium: float,
+    lv_length: float,
+    rv_depth: float,
+    rv_height: float,
+) -> float:
+    """How far the RV or the LV's apex reaches to the front of the body's middle, in mm."""
+    u, v, w = axes[:, 1]
+    bulge = np.hypot((0.58 * epicardium + rv_depth) * u, rv_height * epicardium * v)
+    right = base[1] + 0.25 * lv_length * w + 0.42 * epicardium * u - bulge
+    return -float(min(right, base[1] + 1.05 * lv_length * w))
+
+
 def draw_subject(rng: Rng, site: Site) -> Subject:
     """A patient of a site; the order of the draws is part of the data's definition."""
     size = _normal(rng, *site.size)
     fat = max(4.0, _normal(rng, *site.fat_mm))
     axes = _axes(rng)
     build = _normal(rng, 1.0, 0.05)
-    # The heart hangs in the chest by its base; the apex reaches the front wall in small chests.
-    half_depth = size * (95.0 / build) + 0.7 * fat
     base = size * np.array([_normal(rng, 18, 6), _normal(rng, 3, 4), 0.0])
     # RV volume spreads widely (coefficient of variation 0.35), so its depth is drawn log-normally.
-    dilation = site.rv_dilation * float(np.exp(_normal(rng, 0.0, 0.17)))
-    lv_radius = size * _normal(rng, 25.5, 2.3)
+    dilation = site.rv_dilation * float(np.exp(_normal(rng, 0.0, 0.19)))
+    lv_radius = size * _normal(rng, 26.0, 2.0)
+    lv_length = size * _normal(rng, 86.0, 6.0)
+    wall = size * _normal(rng, 7.4, 1.1)
+    rv_depth = size * 51.0 * dilation
+    rv_height = _normal(rng, 1.31, 0.09) * dilation**0.5
+    chest_wall = size * _normal(rng, 15.0, 2.5)
+    # The sternum yields to a large RV, which lies against it.
+    front = _front(base, axes, lv_radius + wall, lv_length, rv_depth, rv_height)
+    half_depth = max(size * (95.0 / build) + 0.7 * fat, front + 3.0 + fat + chest_wall)
     atria = size * _normal(rng, 1.0, 0.08)
     return Subject(
         size=size,
@@ -133,26 +155,26 @@ def draw_subject(rng: Rng, site: Site) -> Subject:
         half_depth=half_depth,
         squareness=_normal(rng, 0.45, 0.12),
         fat=fat,
-        chest_wall=size * _normal(rng, 15.0, 2.5),
+        chest_wall=chest_wall,
         axes=axes,
         base=base,
         lv_radius=lv_radius,
-        lv_length=size * _normal(rng, 86.0, 6.0),
-        wall=size * _normal(rng, 7.4, 1.1),
+        lv_length=lv_length,
+        wall=wall,
         septal_flattening=max(0.0, _normal(rng, 0.25, 0.14)),
         wall_asymmetry=_normal(rng, 0.0, 0.10),
-        rv_depth=size * 45.0 * dilation,
-        rv_height=_normal(rng, 1.22, 0.09) * dilation**0.5,
+        rv_depth=rv_depth,
+        rv_height=rv_height,
         rv_reach=_normal(rng, 0.97, 0.07),
         la=atria * np.array([_normal(rng, 23, 2.5), _normal(rng, 24, 2.5), _normal(rng, 29, 3)]),
         ra=atria * np.array([_normal(rng, 26, 3), _normal(rng, 27, 3), _normal(rng, 30, 3)]),
         lv_shortening=_normal(rng, 0.27, 0.045),
-        rv_shortening=_normal(rng, 0.24, 0.05),
+        rv_shortening=_normal(rng, 0.26, 0.045),
         mapse=size * _normal(rng, 12.0, 2.0),
         tapse=size * _normal(rng, 14.0, 3.0),
         epicardial_fat=max(1.5, _normal(rng, 3.0 + 0.08 * fat, 1.3)),
         trabeculation=_normal(rng, 1.0, 0.25),
-        papillary=size * _normal(rng, 4.2, 0.7),
+        papillary=size * _normal(rng, 4.7, 0.7),
         sax_level=float(rng.uniform(0.25, 0.62)),
         liver_top=size * _normal(rng, -46.0, 11.0),
         vein_tilt=rng.normal(0.0, 16.0, 4).clip(-30, 30),

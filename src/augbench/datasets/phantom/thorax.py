@@ -1,4 +1,4 @@
-"""What surrounds the heart: chest wall with fat, muscle and ribs, lungs, diaphragm, liver, stomach, spine, great vessels."""
+"""What surrounds the heart: chest wall, lungs, diaphragm, liver, stomach, spine, great vessels."""
 
 from __future__ import annotations
 

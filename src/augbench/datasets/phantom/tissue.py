@@ -5,8 +5,9 @@ T1 and T2 at 1.5 and 3 tesla:
 - blood, myocardium, skeletal muscle: Stanisz et al., Magn Reson Med 2005;54:507 (blood 1441/290 and 1932/275 ms,
   heart 1030/40 and 1471/47 ms, skeletal muscle 1008/44 and 1412/50 ms).
 - fat, liver, spleen, bone marrow: de Bazelaire et al., Radiology 2004;230:652.
-- venous blood: the T1 of arterial blood and the shorter T2 of about 70% oxygen saturation, Wright et al., JMRI 1991;1:275.
-- lung: Stadler et al., JMRI 2008;28:1451 (T1); its proton density of about 0.2 is that of inflated lung.
+- venous blood: the T1 of arterial blood and the shorter T2 of about 70% oxygen saturation: Wright et al., JMRI
+  1991;1:275.
+- lung: Stadler et al., JMRI 2008;28:1451 (T1); its proton density is that of inflated lung.
 
 Proton densities are relative to blood. Cortical bone and air give next to no signal.
 """
@@ -56,7 +57,7 @@ RELAXATION: dict[Tissue, Relaxation] = {
     Tissue.MUSCLE: Relaxation((1008.0, 1412.0), (44.0, 50.0), 0.70),
     Tissue.MYOCARDIUM: Relaxation((1030.0, 1471.0), (40.0, 47.0), 0.88),
     Tissue.ARTERIAL_BLOOD: Relaxation((1441.0, 1932.0), (290.0, 275.0), 1.00),
-    Tissue.VENOUS_BLOOD: Relaxation((1441.0, 1932.0), (190.0, 150.0), 1.00),
+    Tissue.VENOUS_BLOOD: Relaxation((1441.0, 1932.0), (210.0, 170.0), 1.00),
     Tissue.LIVER: Relaxation((586.0, 809.0), (46.0, 34.0), 0.70),
     Tissue.SPLEEN: Relaxation((1057.0, 1328.0), (79.0, 61.0), 0.80),
     Tissue.MARROW: Relaxation((549.0, 586.0), (49.0, 49.0), 0.45),
@@ -69,15 +70,15 @@ RELAXATION: dict[Tissue, Relaxation] = {
     Tissue.TRABECULAE: Relaxation((1250.0, 1700.0), (95.0, 90.0), 0.90),
 }
 
-#: Relative sd of the texture inside a tissue, as (fine, coarse) with grains of about 5 and 16 mm: flow in blood, vessels
-#: and fat below the resolution elsewhere.
+#: Relative sd of the texture inside a tissue, as (fine, coarse) with grains of about 5 and 16 mm: flow in blood,
+#: vessels and fat below the resolution elsewhere.
 TEXTURE: dict[Tissue, tuple[float, float]] = {
     Tissue.LUNG: (0.35, 0.25),
     Tissue.FAT: (0.06, 0.07),
     Tissue.MUSCLE: (0.18, 0.15),
     Tissue.MYOCARDIUM: (0.04, 0.06),
-    Tissue.ARTERIAL_BLOOD: (0.02, 0.10),
-    Tissue.VENOUS_BLOOD: (0.03, 0.12),
+    Tissue.ARTERIAL_BLOOD: (0.03, 0.18),
+    Tissue.VENOUS_BLOOD: (0.04, 0.20),
     Tissue.LIVER: (0.05, 0.06),
     Tissue.SPLEEN: (0.10, 0.12),
     Tissue.MARROW: (0.18, 0.10),
@@ -87,9 +88,7 @@ TEXTURE: dict[Tissue, tuple[float, float]] = {
 }
 
 
-def bssfp_signal(
-    t1_ms: float, t2_ms: float, density: float, *, tr_ms: float, te_ms: float, flip_deg: float
-) -> float:
+def bssfp_signal(t1_ms: float, t2_ms: float, density: float, *, tr_ms: float, te_ms: float, flip_deg: float) -> float:
     """Steady-state signal on resonance, in units of the equilibrium magnetisation of blood.
 
     `M = PD sin(a) (1 - E1) / (1 - (E1 - E2) cos(a) - E1 E2) exp(-TE / T2)`, `E = exp(-TR / T)`.

@@ -1,0 +1,300 @@
+"""Bad input ends in one message that says what, got, expected, remedy and file; nothing is written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from nnunet_folder import RV_FIRST, importer, make_pair, write_description
+from PIL import Image
+
+from augbench.core.component import create
+from augbench.core.errors import UserError
+from augbench.datasets.nnunet.summary import summary
+
+IMAGE, MASK = Path("imagesTr/p000_ED_0000.png"), Path("labelsTr/p000_ED.png")
+
+
+@dataclass(frozen=True)
+class Bad:
+    """How to spoil the training folder, and what the message must say."""
+
+    spoil: Callable[[Path], object]
+    says: str
+    also: str = ""
+    fields: dict[str, object] = field(default_factory=dict)
+    views: tuple[str, ...] = ("sax",)
+    image_size: int = 16
+
+
+def _image(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], object]:
+    return lambda folder: _rewrite(folder / IMAGE, change)
+
+
+def _mask(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], object]:
+    return lambda folder: _rewrite(folder / MASK, change)
+
+
+def _rewrite(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    Image.fromarray(change(np.array(Image.open(path)))).save(path)
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _csv(old: str, new: str) -> Callable[[Path], object]:
+    def spoil(folder: Path) -> None:
+        text = (folder / "cases.csv").read_text(encoding="utf-8")
+        assert old in text
+        (folder / "cases.csv").write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    return spoil
+
+
+def _labels(labels: dict[str, object]) -> Callable[[Path], object]:
+    return lambda folder: write_description(folder, labels)
+
+
+def _drop_csv(folder: Path) -> None:
+    (folder / "cases.csv").unlink()
+
+
+def _semicolons(folder: Path) -> None:
+    text = (folder / "cases.csv").read_text(encoding="utf-8")
+    (folder / "cases.csv").write_text(text.replace(",", ";"), encoding="utf-8")
+
+
+def _same_picture_elsewhere(folder: Path) -> None:
+    shutil.copy(folder / IMAGE, folder.parent / "Dataset002_Other" / "imagesTr" / "x001_ES_0000.png")
+
+
+def _same_person_elsewhere(folder: Path) -> None:
+    _csv("x001_ED,x001", "x001_ED,p001")(folder.parent / "Dataset002_Other")
+    _csv("x001_ES,x001", "x001_ES,p001")(folder.parent / "Dataset002_Other")
+
+
+def _empty(folder: Path) -> None:
+    for name in ("imagesTr", "labelsTr"):
+        shutil.rmtree(folder / name)
+        (folder / name).mkdir()
+
+
+def _colour(image: np.ndarray) -> np.ndarray:
+    return np.stack([image, image, 255 - image], axis=-1)
+
+
+PNG = {
+    "folder missing": Bad(shutil.rmtree, "dataset folder Dataset001_Main is missing", "Dataset002_Other"),
+    "root missing": Bad(lambda folder: shutil.rmtree(folder.parent), "is missing", "no folder"),
+    "no dataset.json": Bad(lambda folder: (folder / "dataset.json").unlink(), "dataset.json is missing"),
+    "dataset.json not JSON": Bad(
+        lambda folder: (folder / "dataset.json").write_text('{"labels": '), "dataset.json cannot be read"
+    ),
+    "dataset.json not text": Bad(
+        lambda folder: (folder / "dataset.json").write_bytes(b"\xff\xfe\x00\x81"), "dataset.json cannot be read"
+    ),
+    "dataset.json a list": Bad(lambda folder: (folder / "dataset.json").write_text("[1]"), "has no labels", "list"),
+    "no labels": Bad(lambda folder: (folder / "dataset.json").write_text("{}"), "has no labels"),
+    "no structure": Bad(_labels({"background": 0}), "names no structure"),
+    "region labels": Bad(_labels({"background": 0, "heart": [1, 2], "LV": 3}), "label 'heart' has no usable value"),
+    "label value twice": Bad(_labels({"background": 0, "LV": 1, "RV": 1}), "used twice"),
+    "two names, one structure": Bad(_labels({"background": 0, "LV": 1, "left ventricle": 2}), "two labels mean 'LV'"),
+    "background not 0": Bad(_labels({"LV": 0, "background": 1}), "background is not label 0"),
+    "ignore label": Bad(_labels({**RV_FIRST, "ignore": 4}), "`ignore` label"),
+    "file ending": Bad(
+        lambda folder: (folder / "dataset.json").write_text(
+            json.dumps({"labels": RV_FIRST, "file_ending": ".tif"})
+        ), "file ending is not supported", ".tif",
+    ),
+    "other file ending": Bad(
+        lambda folder: write_description(folder, RV_FIRST, ".nii.gz"), "does not follow the nnU-Net layout"
+    ),
+    "no channel in the name": Bad(
+        lambda folder: (folder / IMAGE).rename(folder / "imagesTr/p000_ED.png"), "does not follow", "p000_ED.png"
+    ),
+    "imagesTr missing": Bad(lambda folder: shutil.rmtree(folder / "imagesTr"), "folder imagesTr is missing"),
+    "empty dataset": Bad(_empty, "dataset is empty"),
+    "channel without images": Bad(lambda _: None, "dataset is empty", "_0003.png", fields={"channel": 3}),
+    "image without mask": Bad(lambda folder: (folder / MASK).unlink(), "image without mask", "labelsTr/p000_ED.png"),
+    "mask without image": Bad(lambda folder: (folder / IMAGE).unlink(), "mask without image", "p000_ED_0000.png"),
+    "mask value": Bad(_mask(lambda mask: np.where(mask == 3, 7, mask)), "mask value outside the labels", "values 7"),
+    "mask rescaled to 0-255": Bad(_mask(lambda mask: mask * 85), "mask value outside the labels", "0-255"),
+    "mask in colour": Bad(_mask(_colour), "mask is in colour"),
+    "mask of another size": Bad(_mask(lambda mask: mask[:-1]), "differ in size", "mask 79 x 72, image 80 x 72"),
+    "mask turned": Bad(_mask(lambda mask: mask.T), "differ in size"),
+    "image in colour": Bad(_image(_colour), "image is in colour"),
+    "constant image": Bad(_image(np.zeros_like), "image is constant", "is 0"),
+    "small image": Bad(lambda _: None, "smaller than the network needs", "80 x 72", image_size=73),
+    "small after crop": Bad(lambda _: None, "smaller than", "14 a side", fields={"crop_fraction": 0.2}),
+    "truncated image": Bad(lambda folder: _truncate(folder / IMAGE), "image cannot be read"),
+    "truncated mask": Bad(lambda folder: _truncate(folder / MASK), "mask cannot be read"),
+    "empty file": Bad(lambda folder: (folder / IMAGE).write_bytes(b""), "image cannot be read"),
+    "text as image": Bad(lambda folder: (folder / IMAGE).write_text("not a picture"), "image cannot be read"),
+    "broken chunk": Bad(
+        lambda folder: (folder / IMAGE).write_bytes((folder / IMAGE).read_bytes()[:40] + b"\0" * 400),
+        "image cannot be read",
+    ),
+    "case twice": Bad(_csv("p001_ED,p001", "p000_ED,p000"), "names a case twice", "p000_ED again in line 4"),
+    "case not listed": Bad(_csv("p001_ED,p001,SAX,ED,DCM\n", ""), "cases.csv lacks a case", "p001_ED"),
+    "case without image": Bad(_csv("p001_ED,", "zzz,"), "cases.csv lacks a case"),
+    "line too many": Bad(_csv("p001_ED,", "zzz,p009,SAX,ED,DCM\np001_ED,"), "has no image", "zzz"),
+    "path in a case name": Bad(_csv("p001_ED,", "../../secret,"), "unusable case_id", "line 4"),
+    "path in a subject name": Bad(_csv(",p001,", ",../p001,"), "unusable subject_id"),
+    "subject left empty": Bad(_csv(",p001,", ",,"), "unusable subject_id"),
+    "no subject column": Bad(_csv("subject_id", "patient"), "lacks the column subject_id", "patient"),
+    "semicolons": Bad(_semicolons, "lacks the column", "case_id;subject_id"),
+    "cell too many": Bad(_csv("p001,SAX,ED,DCM", "p001,SAX,ED,DCM,?"), "cases.csv cannot be read"),
+    "every line too long": Bad(_csv("subject_id,view,phase,pathology", "subject_id"), "cases.csv cannot be read"),
+    "empty cases.csv": Bad(lambda folder: (folder / "cases.csv").write_text(""), "cases.csv cannot be read"),
+    "cases.csv not text": Bad(
+        lambda folder: (folder / "cases.csv").write_bytes(b"case_id,subject_id\n\xff\xfe,a\n"), "cannot be read"
+    ),
+    "two pathologies": Bad(_csv("p001,SAX,ED,DCM", "p001,SAX,ED,HCM"), "has two pathologies", "'HCM' and 'DCM'"),
+    "pattern does not match": Bad(
+        _drop_csv, "does not match the subject pattern", "p000_ED", fields={"subject_pattern": r"(?P<subject>q\d+)_.*"}
+    ),
+    "pattern finds one subject": Bad(
+        _drop_csv, "not enough patients", "1 patients", fields={"subject_pattern": r"(?P<subject>p).*"}
+    ),
+    "too many subjects asked for": Bad(
+        lambda _: None, "not enough patients", "segmenter 40", fields={"segmenter_subjects": 40}
+    ),
+    "view without frames": Bad(lambda _: None, "view 2ch has no frames", "views sax", views=("sax", "2ch")),
+    "same person at both sites": Bad(_same_person_elsewhere, "subject 'p001' is in two splits"),
+    "same picture at both sites": Bad(_same_picture_elsewhere, "same image is in two datasets", "x001_ES"),
+    "nothing in common": Bad(_labels({"background": 0, "RV": 1, "MYO": 2, "scar": 3}), "labelled in both datasets"),
+    "variable not set": Bad(lambda _: None, "AUGBENCH_NOT_SET is not set", fields={"root": "${AUGBENCH_NOT_SET}/x"}),
+}  # fmt: skip
+
+
+def _files(root: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("bad", PNG.values(), ids=PNG.keys())
+def test_png_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: Bad) -> None:
+    monkeypatch.chdir(tmp_path)
+    training, _ = make_pair(tmp_path / "data", subjects=6)
+    bad.spoil(training)
+    before = _files(tmp_path)
+    dataset = importer(tmp_path / "data").model_copy(update=bad.fields)
+    with pytest.raises(UserError) as caught:
+        dataset.cohorts(bad.image_size, bad.views, seed=1)
+    _require_full_message(str(caught.value), bad)
+    assert _files(tmp_path) == before
+
+
+def _require_full_message(message: str, bad: Bad) -> None:
+    assert bad.says in message
+    assert bad.also in message
+    for part in ("got:", "expected:", "remedy:", "file:"):
+        assert part in message, f"the message does not say {part}\n{message}"
+
+
+def _volume(folder: Path, image: np.ndarray, mask: np.ndarray, *, mask_zooms: tuple[float, ...] = (1, 1, 8)) -> None:
+    write_description(folder, RV_FIRST, ".nii.gz")
+    for name in ("imagesTr", "labelsTr"):
+        shutil.rmtree(folder / name)
+        (folder / name).mkdir()
+    (folder / "cases.csv").unlink()
+    nibabel.save(nibabel.Nifti1Image(image, np.diag([1.0, 1, 8, 1])), folder / "imagesTr/v_a_0000.nii.gz")
+    nibabel.save(nibabel.Nifti1Image(mask, np.diag([*mask_zooms, 1.0])), folder / "labelsTr/v_a.nii.gz")
+
+
+def _noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(100, 10, shape).astype(np.float32)
+
+
+def _with(value: float) -> np.ndarray:
+    image = _noise(40, 40, 3)
+    image[5, 6, 2] = value
+    return image
+
+
+EMPTY = np.zeros((40, 40, 3), np.uint8)
+NIFTI = {
+    "NaN": Bad(lambda folder: _volume(folder, _with(np.nan), EMPTY), "NaN or infinite", "1 of 1600 pixels in plane 2"),
+    "infinity": Bad(lambda folder: _volume(folder, _with(np.inf), EMPTY), "NaN or infinite"),
+    "blank plane": Bad(
+        lambda folder: _volume(folder, _noise(40, 40, 3) * [1, 1, 0], EMPTY), "image is constant", "plane 2"
+    ),
+    "interpolated mask": Bad(
+        lambda folder: _volume(folder, _noise(40, 40, 3), EMPTY + np.float32(0.5)), "outside the labels", "interpolated"
+    ),
+    "cine": Bad(lambda folder: _volume(folder, _noise(40, 40, 3, 5), EMPTY), "not a plane or volume", "(40, 40, 3, 5)"),
+    "colour voxels": Bad(
+        lambda folder: _volume(folder, np.zeros((40, 40, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")]), EMPTY),
+        "not a plane or volume",
+    ),
+    "planes missing": Bad(lambda folder: _volume(folder, _noise(40, 40, 3), EMPTY[..., :2]), "differ in size"),
+    "mask with other voxels": Bad(
+        lambda folder: _volume(folder, _noise(40, 40, 3), EMPTY, mask_zooms=(2, 2, 8)), "lie differently in space"
+    ),
+    "mask flipped": Bad(
+        lambda folder: _volume(folder, _noise(40, 40, 3), EMPTY, mask_zooms=(-1, 1, 8)), "lie differently in space"
+    ),
+    "truncated": Bad(
+        lambda folder: (_volume(folder, _noise(40, 40, 3), EMPTY), _truncate(folder / "imagesTr/v_a_0000.nii.gz")),
+        "image cannot be read",
+    ),
+    "not gzip": Bad(
+        lambda folder: (
+            _volume(folder, _noise(40, 40, 3), EMPTY), (folder / "labelsTr/v_a.nii.gz").write_bytes(b"x" * 400)
+        ),
+        "mask cannot be read",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", NIFTI.values(), ids=NIFTI.keys())
+def test_nifti_folder(tmp_path: Path, bad: Bad) -> None:
+    training, _ = make_pair(tmp_path)
+    bad.spoil(training)
+    with pytest.raises(UserError) as caught:
+        importer(tmp_path).cohorts(16, ("sax",), seed=1)
+    _require_full_message(str(caught.value), bad)
+
+
+PARAMETERS = {
+    "misspelt": ({"crop_fractoin": 0.5}, "did you mean 'crop_fraction'?"),
+    "out of range": ({"crop_fraction": 1.5}, "crop_fraction"),
+    "escaping folder name": ({"training_dataset": "../secret"}, "training_dataset"),
+    "no name": ({"external_dataset": ""}, "external_dataset"),
+    "parent as name": ({"external_dataset": ".."}, "external_dataset"),
+    "same folder twice": ({"external_dataset": "Dataset001_Main"}, "must be different datasets"),
+    "pattern without subject": ({"subject_pattern": r"(\w+)_.*"}, "(?P<subject>...)"),
+    "pattern not valid": ({"subject_pattern": "(?P<subject>"}, "a regular expression"),
+    "override of a stranger": ({"overrides": {"Dataset009": {"crop_fraction": 0.5}}}, "Dataset009"),
+    "override out of range": ({"overrides": {"Dataset001_Main": {"crop_fraction": 7}}}, "crop_fraction"),
+    "override pattern": ({"overrides": {"Dataset001_Main": {"subject_pattern": ".*"}}}, "(?P<subject>...)"),
+    "percentiles fall": ({"intensity_percentiles": [90, 10]}, "must rise"),
+    "one patient to train and validate": ({"segmenter_subjects": 1}, "segmenter_subjects"),
+    "negative number": ({"internal_subjects": -3}, "internal_subjects"),
+}
+
+
+@pytest.mark.parametrize(("fields", "says"), PARAMETERS.values(), ids=PARAMETERS.keys())
+def test_parameters(fields: dict[str, object], says: str) -> None:
+    section = {"root": "x", "training_dataset": "Dataset001_Main", "external_dataset": "Dataset002_Other", **fields}
+    with pytest.raises(UserError) as caught:
+        create("datasets", "nnunet", section)
+    assert says in str(caught.value)
+
+
+def test_summary_refuses_what_prepare_refuses(tmp_path: Path) -> None:
+    training, _ = make_pair(tmp_path)
+    (training / MASK).unlink()
+    with pytest.raises(UserError, match="image without mask"):
+        summary(importer(tmp_path))
+
+
+def test_real_images_cannot_be_drawn_afresh(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot draw fresh subjects"):
+        importer(tmp_path).draw(["sax"], np.arange(2), 16)
