@@ -73,9 +73,14 @@ def test_a_flipped_byte_in_a_shard_is_found(tmp_path: Path) -> None:
 def test_a_failed_write_keeps_the_earlier_file(tmp_path: Path) -> None:
     target = tmp_path / "result.json"
     write_json(target, {"kept": 1})
-    with pytest.raises(RuntimeError), atomic_file(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def fail() -> None:
+        with atomic_file(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert target.read_text() == '{\n  "kept": 1\n}\n'
     assert list(tmp_path.iterdir()) == [target]
 
@@ -104,7 +109,9 @@ def test_an_empty_cohort_is_an_error(tmp_path: Path) -> None:
 
 def test_a_patient_in_two_splits_is_a_leak() -> None:
     one = pd.DataFrame({"subject_id": ["p1", "p2"], "split": ["train", "validation"]})
-    require_disjoint_subjects({"segmenter": one, "external": pd.DataFrame({"subject_id": ["p3"], "split": ["external"]})})
+    require_disjoint_subjects(
+        {"segmenter": one, "external": pd.DataFrame({"subject_id": ["p3"], "split": ["external"]})}
+    )
     other = pd.DataFrame({"subject_id": ["p2"], "split": ["external"]})
     with pytest.raises(UserError, match=r"'p2' is in two splits[\s\S]*segmenter/validation and external/external"):
         require_disjoint_subjects({"segmenter": one, "external": other})

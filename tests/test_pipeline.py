@@ -17,10 +17,10 @@ import yaml
 
 pytestmark = pytest.mark.pipeline
 ROOT = Path(__file__).parent.parent
-COMPARISON_COLUMNS = (
-    "view structure metric arm reference_arm n_subjects mean_arm mean_reference mean_difference ci_low ci_high "
-    "ci90_low ci90_high sd_paired p_wilcoxon p_holm verdict"
-).split()
+COMPARISON_COLUMNS = [
+    *("view", "structure", "metric", "arm", "reference_arm", "n_subjects", "mean_arm", "mean_reference"),
+    *("mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "sd_paired", "p_wilcoxon", "p_holm", "verdict"),
+]
 
 
 class Workspace:
@@ -157,7 +157,11 @@ MISTAKES = [
     ("steps: 60", "steps: none", r"'training.steps' is not valid"),
     ("raw_data: data/raw", "raw_data: data/raw\nviews: []\n#", r"'views' is not valid|views"),
     ("external_subjects: 12", "external_subjects: 0", r"external_subjects"),
-    ("synthetic_per_real: [1]", "synthetic_per_real: [1000]", r"more frames than were sampled[\s\S]*raise sampling.frames"),
+    (
+        "synthetic_per_real: [1]",
+        "synthetic_per_real: [1000]",
+        r"more frames than were sampled[\s\S]*raise sampling.frames",
+    ),
     ("image_size: 32", "image_size: 40", r"multiple of 16"),
     ("views: [4ch, 2ch, sax]", "views: [4ch, 3ch]", r"3ch"),
     ("  pggan: {", "  pggam: {", r"unknown name 'pggam'[\s\S]*did you mean 'pggan'|compared and controls"),

@@ -1,4 +1,7 @@
-"""`augbench`: the pipeline's stages and the user's own commands. Heavy libraries are imported by the stage that needs them."""
+"""`augbench`: the pipeline's stages and the user's own commands.
+
+Heavy libraries are imported by the stage that needs them: `--help` answers at once.
+"""
 
 from __future__ import annotations
 

@@ -20,10 +20,11 @@ def headline(comparison: pd.DataFrame) -> dict[str, Any]:
         comparison: what `table.compare` returned.
 
     Returns:
-        `{metric: {arm: {"mean": ..., "ratio_to_real": ..., "difference": ..., "verdict": ..., view: {structure: mean}}}}`.
+        `{metric: {arm: {"mean", "ratio_to_real", "difference", "verdict", view: {structure: mean}}}}`.
     """
     found: dict[str, Any] = {"schema": SCHEMA}
     for (metric, arm), rows in comparison.groupby(["metric", "arm"], sort=False):
+        metric, arm = str(metric), str(arm)
         places = rows[rows["view"] != ALL_VIEWS]
         overall = rows[(rows["view"] == ALL_VIEWS) & (rows["structure"] == MEAN_STRUCTURE)].iloc[0]
         arms = found.setdefault(metric, {})
@@ -57,12 +58,13 @@ def site_means(comparison: pd.DataFrame, development: pd.DataFrame) -> pd.DataFr
         Columns arm, site (internal, development, external), mean_dice.
     """
     inner = development[development["metric"] == "dice"].rename(columns={"cohort": "site"})
-    inner = inner.assign(arm=arm_names(inner)).groupby(["arm", "site"], as_index=False, sort=False)["value"].mean()
+    inner = inner.assign(arm=arm_names(inner))
+    means = inner.groupby(["arm", "site"], sort=False)["value"].mean().reset_index()
     places = comparison[(comparison["metric"] == "dice") & (comparison["view"] != ALL_VIEWS)]
     arms = places.groupby("arm", sort=False)["mean_arm"].mean()
     external = pd.DataFrame({"arm": [REAL, *arms.index], "site": "external"})
     external["value"] = [places.drop_duplicates(["view", "structure"])["mean_reference"].mean(), *arms]
-    return pd.concat([inner, external], ignore_index=True).rename(columns={"value": "mean_dice"})
+    return pd.concat([means, external], ignore_index=True).rename(columns={"value": "mean_dice"})
 
 
 def dose_response(sites: pd.DataFrame, comparison: pd.DataFrame) -> pd.DataFrame:
@@ -77,15 +79,15 @@ def dose_response(sites: pd.DataFrame, comparison: pd.DataFrame) -> pd.DataFrame
     """
     overall = comparison[(comparison["metric"] == "dice") & (comparison["view"] == ALL_VIEWS)].set_index("arm")
     rows = []
-    for row in sites.itertuples(index=False):
-        generator, _, regime = str(row.arm).rpartition("/")
+    for arm, site, mean_dice in sites[["arm", "site", "mean_dice"]].itertuples(index=False, name=None):
+        generator, _, regime = arm.rpartition("/")
         _, _, dose = regime.partition("-")
         limits: tuple[float, float] = (math.nan, math.nan)
-        if row.site == "external" and row.arm in overall.index:
-            place = overall.loc[row.arm]
+        if site == "external" and arm in overall.index:
+            place = overall.loc[arm]
             limits = (place["mean_reference"] + place["ci_low"], place["mean_reference"] + place["ci_high"])
-        shown_dose = 0.0 if row.arm == REAL else float(dose) if dose else math.nan
-        rows.append((row.arm, generator, shown_dose, row.site, row.mean_dice, *limits))
+        shown_dose = 0.0 if arm == REAL else float(dose) if dose else math.nan
+        rows.append((arm, generator, shown_dose, site, mean_dice, *limits))
     names = ["arm", "generator", "synthetic_per_real", "site", "mean_dice", "ci_low", "ci_high"]
     return pd.DataFrame(rows, columns=names)
 

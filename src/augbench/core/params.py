@@ -170,8 +170,11 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
         ) from error
     if not isinstance(content, dict):
         raise UserError(
-            "file holds no parameters", got=type(content).__name__, expected="a mapping",
-            remedy="write a complete one with `augbench preset NAME`", file=path,
+            "file holds no parameters",
+            got=type(content).__name__,
+            expected="a mapping",
+            remedy="write a complete one with `augbench preset NAME`",
+            file=path,
         )
     return parse_params(content)
 
@@ -188,7 +191,10 @@ def parse_params(content: dict[str, Any]) -> Params:
         raise invalid_parameter(error, "", _fields_at(error)) from error
     except TypeError as error:  # a key that is not text cannot be passed by name
         raise UserError(
-            "parameter names must be text", got=str(error), expected="text keys", remedy="correct the key",
+            "parameter names must be text",
+            got=str(error),
+            expected="text keys",
+            remedy="correct the key",
             file=PARAMS_FILE,
         ) from error
 

@@ -15,7 +15,7 @@ from augbench.core.errors import UserError
 #: patients of the same site, `development` is the site to choose on, `external` is scored once.
 COHORTS = ("generator", "segmenter", "internal", "development", "external")
 
-#: Columns of a cohort's `frames.csv`. `split` is `train` or `validation` in the segmenter cohort, else the cohort's name.
+#: Columns of a cohort's `frames.csv`. In the segmenter cohort `split` is `train` or `validation`, elsewhere its name.
 FRAME_COLUMNS = ("frame_id", "subject_id", "site", "view", "phase", "pathology", "spacing_mm", "split")
 
 #: Columns of a synthetic set's `frames.csv`; `frame_seed` alone (with the fitted generator) makes the frame.

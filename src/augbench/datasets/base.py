@@ -25,9 +25,7 @@ class Dataset(Component):
             seed: root seed; splits and drawings follow from it by name.
         """
 
-    def draw(
-        self, views: list[str], seeds: NDArray[np.int64], image_size: int
-    ) -> Pairs:
+    def draw(self, views: list[str], seeds: NDArray[np.int64], image_size: int) -> Pairs:
         """Fresh frames of fresh main-site subjects, (n, 2, H, W) uint8: frame i follows from `seeds[i]` alone.
 
         Raises:

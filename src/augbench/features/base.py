@@ -1,4 +1,7 @@
-"""What fidelity is measured on. Scores with different extractors are different metrics: the name goes with the number."""
+"""What fidelity is measured on.
+
+Scores with different extractors are different metrics: the name goes with the number.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from augbench.figures.arms import BLACK, CONTROLS, REAL, SERIES, SITE_NAMES, SITES, ratio, sort_by
+from augbench.figures.arms import BLACK, CONTROLS, REAL, REGIME_COLOURS, SERIES, SITE_NAMES, SITES, kind, ratio, sort_by
 from augbench.figures.svg import page_columns
 
 if TYPE_CHECKING:
@@ -77,19 +77,25 @@ def _panel(rows: pd.DataFrame, site: str, generators: list[str], scale: alt.Scal
     offset = alt.XOffset(
         "generator:N", sort=slots, scale=alt.Scale(type="point", domain=slots, range=[-_SLOTS, _SLOTS])
     )
-    shades = alt.Scale(domain=[REAL, *generators], range=[BLACK, *SERIES[: len(generators)]])
-    legend = alt.Legend(orient="bottom", title=None, values=generators) if len(generators) > 1 else None
+    # One generator: the colour of its regime, as in all figures. Several: a colour each.
+    several = len(generators) > 1
+    colours = dict(zip([REAL, *generators], [BLACK, *SERIES], strict=False)) if several else REGIME_COLOURS
+    shades = alt.Scale(domain=list(colours), range=list(colours.values()))
+    legend = alt.Legend(orient="bottom", title=None, values=generators) if several else None
+    rows = rows.assign(series=rows["generator"] if several else rows["arm"].map(kind))
+    shade = alt.Color("series:N", scale=shades, legend=legend)
     y = alt.Y("mean_dice:Q", scale=scale, title="mean Dice", axis=alt.Axis(tickCount=5))
 
     def base(table: pd.DataFrame) -> alt.Chart:
         chart = alt.Chart(table.reset_index(drop=True)).encode(x=x)
-        return chart.encode(xOffset=offset) if len(generators) > 1 else chart
+        return chart.encode(xOffset=offset) if several else chart
 
-    lines = line_rows(rows)[["label", "generator", "mean_dice", "line"]]
-    line = base(lines).mark_line(strokeWidth=1.5).encode(y=y, color=alt.Color("line:N", scale=shades, legend=legend))
-    drawn = base(rows[["label", "generator", "mean_dice", "ci_low", "ci_high"]])
-    shade = alt.Color("generator:N", scale=shades, legend=legend)
-    bounded = base(rows.dropna(subset=["ci_low", "ci_high"])[["label", "generator", "ci_low", "ci_high"]])
+    lines = line_rows(rows).assign(series=lambda table: table["line"] if several else "mixed")
+    line = (
+        base(lines[["label", "generator", "mean_dice", "series"]]).mark_line(strokeWidth=1.5).encode(y=y, color=shade)
+    )
+    drawn = base(rows[["label", "generator", "mean_dice", "series"]])
+    bounded = base(rows.dropna(subset=["ci_low", "ci_high"])[["label", "generator", "ci_low", "ci_high", "series"]])
     interval = bounded.mark_rule(strokeWidth=1.5).encode(y=alt.Y("ci_low:Q", scale=scale), y2="ci_high:Q", color=shade)
     points = drawn.mark_point(filled=True, size=45, opacity=1).encode(y=y, color=shade)
     return alt.layer(line, interval, points).properties(width=width, height=_HEIGHT, title=SITE_NAMES.get(site, site))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from operator import le
 from typing import Any
 
 import pandas as pd
 
-from augbench.figures.arms import CONTROLS, VERDICT_COLOURS, generator_of, kind, sort_arms, verdict_word
+from augbench.figures.arms import VERDICT_COLOURS, generator_of, kind, sort_arms, verdict_word
 from augbench.figures.words import difference, is_number, number
 
 RATIO_TARGET, RATIO_GOAL = 0.97, 0.99
 CI_WIDTH = 0.03
 MIXED_TOLERANCE = 0.005
+#: Below this Dice the real-only network has not learnt the task, and a ratio to it means nothing.
+REFERENCE_FLOOR = 0.5
 
-MET, MISSED, UNKNOWN = "met", "missed", "not measured"
+MET, MISSED, UNKNOWN = "met", "missed", "not judged"
 
 
 def headline(comparison: pd.DataFrame, audit: pd.DataFrame) -> dict[str, Any]:
@@ -62,56 +67,58 @@ def is_flagged(flag: Any) -> bool | None:
     return str(flag).strip().lower() in ("flagged", "true", "1", "1.0")
 
 
+def too_weak(row: dict[str, Any]) -> bool:
+    """Whether the real-only network itself fails, so that comparing with it says nothing."""
+    return not is_number(row["mean_reference"]) or row["mean_reference"] < REFERENCE_FLOOR
+
+
 def _targets(arms: dict[str, dict[str, Any]], flagged: dict[str, bool]) -> list[dict[str, str]]:
-    targets: list[dict[str, str]] = []
-
-    def add(name: str, wanted: str, found: str, good: bool | None) -> None:
-        status = UNKNOWN if good is None else MET if good else MISSED
-        targets.append({"name": name, "wanted": wanted, "found": found, "status": status})
-
     synthetic = [arm for arm in arms if kind(arm) == "synthetic"]
+    targets: list[dict[str, str]] = []
     for arm in synthetic:
-        row, value = arms[arm], arms[arm]["ratio"]
-        found = number(value, 4)
+        row = arms[arm]
         for name, bound in (("target", RATIO_TARGET), ("goal", RATIO_GOAL)):
-            add(f"Dice ratio {arm} : real, {name}", f"≥ {bound}", found, _at_least(value, bound))
-        width = row["ci_width"]
-        good = width < CI_WIDTH if is_number(width) else None
-        add(f"95% CI width of the difference {arm} − real", f"< {CI_WIDTH}", number(width, 4), good)
+            good = _known(row, row["ratio"], partial(le, bound))
+            targets.append(_target(f"Dice ratio {arm} : real, {name}", f"≥ {bound}", number(row["ratio"], 4), good))
+        good = _known(row, row["ci_width"], lambda value: value < CI_WIDTH)
+        found = number(row["ci_width"], 4)
+        targets.append(_target(f"95% CI width of the difference {arm} − real", f"< {CI_WIDTH}", found, good))
     for arm in (arm for arm in arms if kind(arm) == "mixed"):
         gap = arms[arm]["mean_difference"]
-        add(
-            f"{arm} not below real",
-            f"≥ −{MIXED_TOLERANCE}",
-            difference(gap),
-            _at_least(gap, -MIXED_TOLERANCE),
-        )
+        good = _known(arms[arm], gap, lambda value: value >= -MIXED_TOLERANCE)
+        targets.append(_target(f"{arm} not below real", f"≥ −{MIXED_TOLERANCE}", difference(gap), good))
     if not synthetic:
-        add("synthetic-only / real-only Dice", f"≥ {RATIO_TARGET}", "no synthetic-only arm in this run", None)
-    _control_targets(arms, flagged, synthetic, add)
+        name = "Synthetic-only : real-only Dice ratio"
+        targets.append(_target(name, f"≥ {RATIO_TARGET}", "no synthetic-only arm in this run", None))
+    return targets + _control_targets(arms, flagged, synthetic)
+
+
+def _control_targets(
+    arms: dict[str, dict[str, Any]], flagged: dict[str, bool], synthetic: list[str]
+) -> list[dict[str, str]]:
+    oracle = arms.get("oracle/synthetic")
+    name, wanted = "Oracle below no generator", "oracle ≥ every generator"
+    if oracle is None:
+        targets = [_target(name, wanted, "no oracle arm in this run", None)]
+    else:
+        others = ", ".join(f"{generator_of(arm)} {number(arms[arm]['mean_arm'])}" for arm in synthetic)
+        found = f"oracle {number(oracle['mean_arm'])}" + (f"; {others}" if others else "")
+        best = max((arms[arm]["mean_arm"] for arm in synthetic), default=None)
+        targets = [_target(name, wanted, found, _known(oracle, best, lambda value: oracle["mean_arm"] >= value))]
+    for name, expected in (("memoriser", True), ("oracle", False)):
+        state = flagged.get(name)
+        words = "not audited" if state is None else "flagged" if state else "not flagged"
+        wanted = "flagged" if expected else "not flagged"
+        good = None if state is None else state is expected
+        targets.append(_target(f"Privacy audit: {name} {wanted}", wanted, words, good))
     return targets
 
 
-def _control_targets(arms: dict[str, dict[str, Any]], flagged: dict[str, bool], synthetic: list[str], add: Any) -> None:
-    oracle = arms.get("oracle/synthetic")
-    if oracle is None:
-        add("Oracle below no generator", "oracle ≥ every generator", "no oracle arm in this run", None)
-    else:
-        above = [arm for arm in synthetic if arms[arm]["mean_arm"] > oracle["mean_arm"]]
-        others = ", ".join(f"{generator_of(arm)} {number(arms[arm]['mean_arm'])}" for arm in synthetic)
-        found = f"oracle {number(oracle['mean_arm'])}" + (f"; {others}" if others else "")
-        add("Oracle below no generator", "oracle ≥ every generator", found, not above)
-    for name, wanted in (("memoriser", True), ("oracle", False)):
-        state = flagged.get(name)
-        words = "not audited" if state is None else "flagged" if state else "not flagged"
-        expected = "flagged" if wanted else "not flagged"
-        add(f"Privacy audit: {name} {expected}", expected, words, None if state is None else state is wanted)
+def _target(name: str, wanted: str, found: str, good: bool | None) -> dict[str, str]:
+    status = UNKNOWN if good is None else MET if good else MISSED
+    return {"name": name, "wanted": wanted, "found": found, "status": status}
 
 
-def _at_least(value: Any, bound: float) -> bool | None:
-    return bool(value >= bound) if is_number(value) else None
-
-
-def candidates(arms: dict[str, Any]) -> list[str]:
-    """Generators under study (not controls) among the arms."""
-    return sorted({generator_of(arm) for arm in arms} - set(CONTROLS) - {""})
+def _known(row: dict[str, Any], value: Any, met: Callable[[Any], bool]) -> bool | None:
+    """Whether a target on Dice is met; None when the value is undefined or the real-only network fails."""
+    return None if too_weak(row) or not is_number(value) else bool(met(value))

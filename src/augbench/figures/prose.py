@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from augbench.figures.arms import REAL, kind, view_name
-from augbench.figures.headline import MET, MISSED, UNKNOWN
+from augbench.figures.headline import MET, MISSED, UNKNOWN, too_weak
 from augbench.figures.words import NOTHING, count, difference, interval, number, trained_on
 
 _LABELS = {
@@ -50,6 +50,12 @@ def summary(scheme: Mapping[str, Any], head: Mapping[str, Any], margin: float) -
         sentences.append(
             f"Verdicts on the single structures and views, at a margin of ±{margin:g}, were {'; '.join(counted)}."
         )
+    weak = next((arms[arm] for arm in [*synthetic, *mixed] if too_weak(arms[arm])), None)
+    if weak:
+        sentences.append(
+            f"The real-only network itself reaches a Dice of only {number(weak['mean_reference'])}: it has not learnt "
+            "the task, so ratios, differences and verdicts of this run mean nothing."
+        )
     return [*sentences, targets_sentence(head["targets"])]
 
 
@@ -58,10 +64,11 @@ def targets_sentence(targets: list[dict[str, str]]) -> str:
     missed = [target for target in targets if target["status"] == MISSED]
     unknown = sum(target["status"] == UNKNOWN for target in targets)
     met = sum(target["status"] == MET for target in targets)
-    text = f"Of {len(targets)} targets, {met} {'was' if met == 1 else 'were'} met and {len(missed)} missed"
+    verb = "was" if met == 1 else "were"
+    text = f"Of {len(targets)} targets, {met or 'none'} {verb} met and {len(missed) or 'none'} missed"
     if missed:
         text += ": " + "; ".join(f"{one['name']} (wanted {one['wanted']}, found {one['found']})" for one in missed)
-    return text + (f". {unknown} could not be measured in this run." if unknown else ".")
+    return text + (f". {unknown} could not be judged in this run." if unknown else ".")
 
 
 def limits(scheme: Mapping[str, Any], comparison: pd.DataFrame, per_subject: pd.DataFrame) -> list[str]:
@@ -75,14 +82,14 @@ def limits(scheme: Mapping[str, Any], comparison: pd.DataFrame, per_subject: pd.
     if len(structures) == 1:
         items.append(f"Only the {structures[0]} has a reference in the external set, so it alone is scored.")
     single = comparison[(comparison["metric"] == "dice") & (comparison["view"] != "all")]
-    single = single[[kind(arm) != "control" for arm in single["arm"]]].dropna(subset=["sd_paired"])
+    single = single[single["sd_paired"].notna() & (single["arm"].map(kind) != "control")]
     if len(single):
         spread = f"{number(single['sd_paired'].min())} to {number(single['sd_paired'].max())}"
         n = count(single["n_subjects"].max())
         items.append(
-            f"The external set has {n} patients. At n = 50 a difference of 0.01 can be decided only if the paired SD is "
-            f"below about 0.042; here it is {spread} over the single structures and views. 'Inconclusive' means undecided "
-            "by these data, not without difference."
+            f"The external set has {n} patients. At n = 50 a difference of 0.01 can be decided only if the paired SD "
+            f"is below about 0.042; here it is {spread} over the structures and views. 'Inconclusive' means "
+            "undecided by these data, not without difference."
         )
     runs = seed_counts(per_subject)
     if runs:

@@ -22,6 +22,7 @@ from augbench.figures.distribution import n_below
 from augbench.figures.headline import flags, headline
 from augbench.figures.paper import CITATION, DOI, PATIENTS, REFERENCES
 from augbench.figures.prose import limits, summary
+from augbench.figures.seeds import several_runs
 
 __all__ = [
     "AUDIT",
@@ -50,7 +51,7 @@ def figures(data: ReportData) -> dict[str, list[str]]:
         "dose": (dose, charts.dose_response),
         "sites": (data.site_scores.dropna(subset=["mean_dice"]), charts.site_drop),
         "curves": (data.curves.dropna(subset=["kimg", "value"]), charts.training_curves),
-        "seeds": (dice, charts.seed_spread),
+        "seeds": (dice if several_runs(dice) else dice.iloc[:0], charts.seed_spread),
     }
     return {
         name: [charts.to_svg(panel, f"{name}-{index}") for index, panel in enumerate(charts.panels(draw(table)))]

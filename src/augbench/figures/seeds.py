@@ -27,6 +27,12 @@ def run_means(per_subject: pd.DataFrame) -> pd.DataFrame:
     return parts.groupby(level=run, sort=True).mean().reset_index()
 
 
+def several_runs(per_subject: pd.DataFrame) -> bool:
+    """Whether any arm was trained more than once: otherwise there is no spread to draw."""
+    runs = per_subject[["arm", "generator_seed", "segmenter_seed"]].drop_duplicates()
+    return bool(runs["arm"].duplicated().any())
+
+
 def seed_spread(per_subject: pd.DataFrame) -> ChartType:
     """Rows = arms, points = trained networks, colour = generator seed; shown as the distance from the arm's mean."""
     import altair as alt

@@ -15,12 +15,13 @@ from augbench.figures.arms import STRUCTURE_COLOURS, STRUCTURES
 Bytes = NDArray[np.uint8]
 
 # A picture is built as two planes (2, H, W) uint8: the grey level, and what lies over it: 0 nothing, k the tint of
-# structure k, _OUTLINE + k its outline. A palette of 256 then holds every colour exactly, at a third of the bytes of RGB.
+# structure k, _OUTLINE + k its outline. A palette of 256 holds all of these exactly, at a third of the bytes of RGB.
 _OUTLINE = 64
 _GAP = 4
 _WHITE, _INK = 255, 51
 _TINT = 0.28
 _GREYS = 128
+_TILE = 224
 _OTHER = "#CC79A7"
 
 
@@ -81,6 +82,8 @@ def example_segmentations(rows: Sequence[Example], scale: int = 4, structures: S
     if not rows:
         raise ValueError("no examples to draw")
     arms = list(dict.fromkeys(arm for row in rows for arm in row.predictions))
+    # Tiles wide enough for their titles, whatever the size of the frames.
+    scale = max(scale, -(-_TILE // rows[0].image.shape[1]))
     height, width = (max(row.image.shape[axis] for row in rows) * scale for axis in (0, 1))
     head = max(18, width // 11)
     step = height + head + 2 * _GAP

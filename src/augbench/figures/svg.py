@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+import pandas as pd
+
 if TYPE_CHECKING:
     from altair.typing import ChartType
 
@@ -67,8 +69,16 @@ def panels(chart: ChartType) -> list[ChartType]:
     for name in ("hconcat", "concat"):
         parts = getattr(chart, name, None)
         if isinstance(parts, list):
-            return parts
+            return [_with_data(part, chart) for part in parts]
     return [chart]
+
+
+def _with_data(part: ChartType, whole: ChartType) -> ChartType:
+    """A panel with the data that Altair moved from it up to the concatenation."""
+    alone = part.copy()
+    if not isinstance(getattr(alone, "data", None), pd.DataFrame) and isinstance(whole.data, pd.DataFrame):
+        alone.data = whole.data
+    return alone
 
 
 def _tidy(text: str, name: str) -> str:

@@ -32,6 +32,10 @@ METRIC_NAMES = {
     "nn_distance": "nearest-neighbour ratio",
 }
 COMPONENTS = ("patient", "generator_seed", "segmenter_seed", "run", "residual")
+STAGES = (
+    *("prepare", "train_generator", "sample", "audit", "train_segmenter_real", "train_segmenter"),
+    *("develop", "evaluate", "compare", "report"),
+)
 AXES = ("fidelity", "coverage", "utility", "privacy")
 
 
@@ -237,7 +241,8 @@ def stage_table(stages: list[dict[str, Any]]) -> dict[str, Any]:
     for stage in single:
         kinds.setdefault(str(stage["stage"]).partition("@")[0], []).append(stage)
     rows = []
-    for kind, parts in kinds.items():
+    for kind in sort_by(kinds, STAGES):
+        parts = kinds[kind]
         seconds = [float(part["seconds"]) for part in parts]
         share = round(100 * sum(seconds) / total, 1) if total else 0.0
         times = {"time": words.duration(sum(seconds)), "longest": words.duration(max(seconds)), "share": share}

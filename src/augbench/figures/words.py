@@ -111,6 +111,8 @@ def verdict_sentence(row: dict[str, Any], margin: float) -> str:
 
 
 def _undecided(row: dict[str, Any]) -> str:
+    if row["ci_low"] > 0 or row["ci_high"] < 0:
+        return f"the 95% CI leaves out 0, but p is {p_value(row['p_holm'])} after Holm correction"
     needed = row.get("n_needed")
     if not is_number(needed):
         return "the data decide neither way"

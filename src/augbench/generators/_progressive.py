@@ -103,7 +103,8 @@ class NoisyActivation(torch.autograd.Function):
         (upstream,) = gradients
         rows = upstream.permute(0, 2, 3, 1).reshape(y.shape)
         gradient = torch.addcmul(rows, y, (rows * y) @ _mean_over(y), value=-1).mul_(inverse_rms)
-        gradient.mul_(torch.where(y > 0, 1.0, SLOPE))
+        # The sign of the result tells the side of the slope: the norm is positive.
+        gradient = torch.ops.aten.leaky_relu_backward(gradient, y, SLOPE, True)
         strength = None if column is None else (column.T @ gradient)[0]
         n, c, h, w = upstream.shape
         return gradient.view(n, h, w, c).permute(0, 3, 1, 2), strength, None
@@ -152,7 +153,7 @@ class ProgressiveGenerator(nn.Module):
         super().__init__()
         views, self.classes = allowed.shape
         self.latent_size, self.noise = latent_size, noise
-        self.register_buffer("forbidden", torch.where(allowed, 0.0, -1e4)[:, None, None], persistent=False)
+        self.register_buffer("forbidden", torch.where(allowed, 0.0, -1e4)[:, :, None, None], persistent=False)
         self.forbidden: Tensor
         self.view_code = nn.Parameter(torch.randn(views, latent_size, generator=rng))
         self.dense = EqualLinear(2 * latent_size, channels[0] * 16, rng, gain=_GAIN / 4)
@@ -201,13 +202,12 @@ class ProgressiveGenerator(nn.Module):
         out = self.heads[stage](x)
         if alpha < 1.0 and stage:
             out = torch.lerp(upsample(self.heads[stage - 1](below)), out, alpha)
-        # Channels in the last dimension: joined in the second, the frames would lose their memory format.
-        pixels = out.permute(0, 2, 3, 1)
-        image, logits = pixels[..., :1], pixels[..., 1 : 1 + self.classes]
+        image, logits = out[:, :1], out[:, 1 : 1 + self.classes]
         if self.noise:
-            image = image + pixels[..., -1:] * maps.reshape(*image.shape)
-        probabilities = torch.softmax(logits + self.forbidden[view], -1)
-        return torch.cat([image, probabilities], -1).permute(0, 3, 1, 2)
+            image = image + out[:, -1:] * maps.reshape(image.shape)
+        parts = [image, torch.softmax(logits + self.forbidden[view], 1)]
+        # Joined with the channels in the last dimension: joined in the second, they would lose their memory format.
+        return torch.cat([part.permute(0, 2, 3, 1) for part in parts], -1).permute(0, 3, 1, 2)
 
 
 class ProgressiveDiscriminator(nn.Module):

@@ -43,7 +43,7 @@ class PGGAN(Generator):
     r1_interval: int = Field(8, ge=1, description="steps between R1 penalties, which are weighted up to make up for it")
     gp_weight: float = Field(10.0, ge=0, description="weight of the WGAN-GP penalty, taken at every step")
     ema_kimg: float = Field(1.5, gt=0, description="half-life of the average of the generator's weights")
-    noise_injection: bool = Field(True, description="pixel noise of learned strength at every resolution and in the image")
+    noise_injection: bool = Field(True, description="learned pixel noise at every resolution and in the image")
     mask_noise: float = Field(
         0.05, ge=0, le=1, description="sd of noise on the class maps D sees, so that it cannot win on one-hotness"
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from augbench.core.component import Component
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 class Segmenter(Component):
@@ -23,7 +23,7 @@ class Segmenter(Component):
         """
 
     @abstractmethod
-    def encode(self, network: nn.Module, images: object) -> object:
+    def encode(self, network: Any, images: Tensor) -> Tensor:
         """Deepest feature maps averaged over space: (n, 1, H, W) -> (n, d); the audit's `segmenter` features."""
 
 

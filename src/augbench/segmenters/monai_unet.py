@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -35,7 +35,7 @@ class MonaiUnet(Segmenter):
             upsample="deconv",
         )
 
-    def encode(self, network: nn.Module, images: Tensor) -> Tensor:  # type: ignore[override]
+    def encode(self, network: Any, images: Tensor) -> Tensor:
         deep = network.conv_0(images)
         for block in (network.down_1, network.down_2, network.down_3, network.down_4):
             deep = block(deep)

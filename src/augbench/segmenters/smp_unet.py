@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -43,11 +43,11 @@ class SmpUnet(Segmenter):
             _load_encoder(network, self.encoder_weights)
         return network
 
-    def encode(self, network: nn.Module, images: Tensor) -> Tensor:  # type: ignore[override]
+    def encode(self, network: Any, images: Tensor) -> Tensor:
         return network.encoder(images)[-1].mean(dim=(2, 3))
 
 
-def _load_encoder(network: nn.Module, path: Path) -> None:
+def _load_encoder(network: Any, path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -60,9 +60,7 @@ def _fidelity(
     distance = measure.estimate(extract(held_out), extract(synthetic), rng, subjects)
     # The floor at the same numbers of frames: real training frames in the place of the synthetic ones.
     real = training.take(rng.permutation(len(training))[: len(synthetic)])
-    floor = measure.estimate(
-        extract(held_out), extract(real), rng, subjects, real.table["subject_id"].to_numpy()
-    )
+    floor = measure.estimate(extract(held_out), extract(real), rng, subjects, real.table["subject_id"].to_numpy())
     return _shown(distance) | {FLOOR: _shown(floor)}
 
 

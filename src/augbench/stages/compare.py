@@ -16,7 +16,16 @@ from augbench.core.seeding import child_rng
 
 #: Read as text: an id `007` or an empty seed must not become a number.
 TEXT = ("frame_id", "subject_id", "site", "view", "generator", "regime", "generator_seed", "segmenter_seed", "reason")
-DEVELOPMENT_COLUMNS = ("cohort", "generator", "regime", "generator_seed", "segmenter_seed", "view", "structure", "value")
+DEVELOPMENT_COLUMNS = (
+    "cohort",
+    "generator",
+    "regime",
+    "generator_seed",
+    "segmenter_seed",
+    "view",
+    "structure",
+    "value",
+)
 
 
 def run(params: Params) -> None:

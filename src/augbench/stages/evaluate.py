@@ -53,12 +53,14 @@ def _score(frames: Frames, predicted: Pairs, trained: list[str], scorers: dict[s
     from augbench.metrics.base import score_frame
 
     rows = []
-    for at, frame in enumerate(frames.table.itertuples(index=False)):
-        annotated = frames.scheme.annotated[frame.view]
+    places = frames.table[["frame_id", "subject_id", "site", "view"]].itertuples(index=False, name=None)
+    for at, place in enumerate(places):
+        annotated = frames.scheme.annotated[place[-1]]
         # The label maps share one scheme, so reference and prediction agree on every value.
         labels = {name: frames.scheme.value(name) for name in annotated if name in trained}
-        scores = score_frame(frames.labels[at], predicted[at], labels, float(frame.spacing_mm), scorers)
-        rows += [(frame.frame_id, frame.subject_id, frame.site, frame.view, *score) for score in scores]
+        spacing_mm = float(frames.table["spacing_mm"].iloc[at])
+        scores = score_frame(frames.labels[at], predicted[at], labels, spacing_mm, scorers)
+        rows += [(*place, *score) for score in scores]
     return pd.DataFrame(
         rows, columns=["frame_id", "subject_id", "site", "view", "structure", "metric", "value", "reason"]
     )

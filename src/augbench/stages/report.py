@@ -144,15 +144,15 @@ def _examples(params: Params) -> bytes:
     table = read_csv(layout.PREDICTIONS / "examples.csv", columns, text=("view", "subject_id"))
     rows = [
         Example(
-            rank=row.rank,
-            view=row.view,
-            subject_id=row.subject_id,
+            rank=row["rank"],
+            view=row["view"],
+            subject_id=row["subject_id"],
             image=image,
             reference=reference,
-            predictions={row.real_arm: real, row.synthetic_arm: synthetic},
-            dice={row.real_arm: row.real_dice, row.synthetic_arm: row.synthetic_dice},
+            predictions={row["real_arm"]: real, row["synthetic_arm"]: synthetic},
+            dice={row["real_arm"]: row["real_dice"], row["synthetic_arm"]: row["synthetic_dice"]},
         )
-        for row, (image, reference, real, synthetic) in zip(table.itertuples(), stack, strict=True)
+        for row, (image, reference, real, synthetic) in zip(table.to_dict("records"), stack, strict=True)
     ]
     structures = read_shards(layout.cohort("segmenter"), verify=False)[2].structures
     return example_segmentations(rows, structures=structures)

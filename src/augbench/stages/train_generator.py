@@ -30,6 +30,6 @@ def run(params: Params, name: str, seed: int) -> None:
 
 
 def generator_frames(params: Params) -> Frames:
-    """What a generator may learn from: its own cohort, or in the equal-patient control the segmenter's training part."""
+    """What a generator may learn from: its own cohort, or in the equal-patient control the 42's training part."""
     frames = read_frames(layout.cohort(params.generator_cohort))
     return frames.where(split="train") if params.generator_cohort == "segmenter" else frames

@@ -1,4 +1,4 @@
-"""train_segmenter: real and synthetic frames -> a trained U-Net. One stage per arm and seeds; one training loop for all."""
+"""train_segmenter: real and synthetic frames -> a trained U-Net. A stage per arm and seeds, one loop for all."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def reseed(transforms: Compose, seed: int) -> None:
     """Give every random transform its own state: a frame's augmentation follows from `seed` alone."""
     for number, transform in enumerate(transforms.transforms):
         if isinstance(transform, Randomizable):
-            transform.set_random_state(state=np.random.RandomState([seed & 0xFFFFFFFF, seed >> 32, number]))  # noqa: NPY002 - MONAI's own type
+            transform.set_random_state(state=np.random.RandomState([seed & 0xFFFFFFFF, seed >> 32, number]))
 
 
 def normalise(images: np.ndarray) -> Tensor:

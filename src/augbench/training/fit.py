@@ -81,14 +81,14 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train `network` in place on a pool of pairs (n, 2, H, W) uint8; returns its validation curve.
 
-    Every arm takes exactly `training.steps` optimiser steps, however large its pool. With `selection: best` the
-    weights with the highest Dice on the real validation patients remain, in synthetic arms too; with `last` the final ones.
+    Every arm takes exactly `training.steps` optimiser steps, however large its pool. With `selection: best` the weights
+    with the highest Dice on the real validation patients remain, in synthetic arms too; with `last` the final ones.
     """
     _quiet()
     frames = AugmentedFrames(pool, training.steps * training.batch_size, augmentation, child_seed(seed, "draws"))
     # Workers on two cores cost more than they give for small images (measured), so frames are made in this process.
     loader = DataLoader(frames, batch_size=training.batch_size, shuffle=False, num_workers=0)
-    module = SegmentationModule(network.to(memory_format=torch.channels_last), training)  # type: ignore[call-overload]
+    module = SegmentationModule(network.to(memory_format=torch.channels_last), training)
     with progress(description, training.steps, "steps") as bar:
         selection = _Selection(validation, training, bar)
         trainer = pl.Trainer(
