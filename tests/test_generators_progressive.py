@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from augbench.generators._adversarial import Average, discriminator_loss, generator_loss, gradient_penalty, r1_penalty
-from augbench.generators._augment import Augment
-from augbench.generators._progressive import (
+from augbench.generators.pggan import PGGAN
+from augbench.generators.pggan.augment import Augment
+from augbench.generators.pggan.losses import Average, discriminator_loss, generator_loss, gradient_penalty, r1_penalty
+from augbench.generators.pggan.networks import (
     EqualConv,
     EqualLinear,
     NoisyActivation,
@@ -21,8 +22,7 @@ from augbench.generators._progressive import (
     pixel_norm,
     upsample,
 )
-from augbench.generators._training import Phase, growth
-from augbench.generators.pggan import PGGAN
+from augbench.generators.pggan.training import Phase, growth
 
 CHANNELS = (8, 6, 4)
 ALLOWED = torch.tensor([[True, True, True], [True, False, True]])

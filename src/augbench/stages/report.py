@@ -29,7 +29,13 @@ from augbench.figures.sheets import Example, contact_sheet, example_segmentation
 from augbench.stages.audit import FLOOR
 from augbench.stages.compare import TEXT
 
-_FRAMES_A_VIEW = 8
+_FRAMES_A_VIEW = 6
+
+#: Limits that follow from the dataset, in the report's words.
+_NOTES = {
+    "phantom": ["The cohort is a phantom: it can show that a method fails, not that it works on patients."],
+    "nnunet": ["Pixel spacing is nominal where the files state none; distances in mm are then only relative."],
+}
 
 
 def run(params: Params) -> None:
@@ -67,7 +73,7 @@ def _scheme(params: Params, per_case: pd.DataFrame) -> dict[str, Any]:
         "dataset": params.dataset,
         "labels_source": params.labelling,
         "scored": {view: list(names) for view, names in scored.items()},
-        "notes": [],
+        "notes": _NOTES.get(params.dataset, []),
         "margin": params.comparison.margins.get("dice", 0.01),
         "selection": params.training.selection,
         "cohorts": [_size(role, per_case) for role in COHORTS],
@@ -135,7 +141,7 @@ def _sheet(folder: Path, params: Params) -> bytes:
         ]
     )
     pairs = shards[chosen]
-    return contact_sheet(pairs[:, 0], pairs[:, 1], columns=_FRAMES_A_VIEW // 2, structures=scheme.structures)
+    return contact_sheet(pairs[:, 0], pairs[:, 1], columns=2, structures=scheme.structures)
 
 
 def _examples(params: Params) -> bytes:

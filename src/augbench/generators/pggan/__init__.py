@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from augbench.generators._progressive import ProgressiveGenerator
+    from augbench.generators.pggan.networks import ProgressiveGenerator
 
 #: Frames per forward when sampling: fixed, the last batch padded, so that no frame depends on how many are asked for.
 _SAMPLE_BATCH = 32
@@ -60,7 +60,7 @@ class PGGAN(Generator):
 
     def fit(self, frames: Frames, context: FitContext) -> FittedGenerator:
         """Train on image-mask pairs, (n, 2, H, H) uint8 with H a power of two."""
-        from augbench.generators._training import train
+        from augbench.generators.pggan.training import train
 
         views = tuple(view for view in frames.scheme.views if view in set(frames.views))
         annotated = [frames.scheme.annotated[view] for view in views]
@@ -106,7 +106,7 @@ def build(config: dict[str, Any], rng: torch.Generator) -> ProgressiveGenerator:
     """The generator network with fresh weights from `rng`."""
     import torch
 
-    from augbench.generators._progressive import ProgressiveGenerator
+    from augbench.generators.pggan.networks import ProgressiveGenerator
 
     return ProgressiveGenerator(
         config["channels"],

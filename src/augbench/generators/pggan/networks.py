@@ -162,8 +162,11 @@ class ProgressiveGenerator(nn.Module):
         for below, here in itertools.pairwise(channels):
             self.first.append(EqualConv(below, here, 3, rng, resample="up"))
             self.second.append(EqualConv(here, here, 3, rng))
-        outputs = 1 + self.classes + int(noise)
-        self.heads = nn.ModuleList([EqualConv(here, outputs, 1, rng, gain=1.0) for here in channels])
+        heads = [EqualConv(here, 1 + self.classes + int(noise), 1, rng, gain=1.0) for here in channels]
+        # Noise starts at strength 0: at that of the other outputs it would drown the image, and be slow to unlearn.
+        for head in heads:
+            nn.init.zeros_(head.weight[1 + self.classes :])
+        self.heads = nn.ModuleList(heads)
         self.strength = nn.ParameterList([nn.Parameter(torch.zeros(here)) for here in channels] if noise else [])
 
     def code_size(self, stage: int) -> int:

@@ -15,10 +15,10 @@ from augbench.core.errors import UserError
 from augbench.core.progress import progress
 from augbench.core.seeding import child_seed
 from augbench.core.types import Frames
-from augbench.generators._adversarial import Average, discriminator_loss, generator_loss, gradient_penalty, r1_penalty
-from augbench.generators._augment import Augment
-from augbench.generators._progressive import GROUP, ProgressiveDiscriminator, ProgressiveGenerator, upsample
 from augbench.generators.base import FitContext
+from augbench.generators.pggan.augment import Augment
+from augbench.generators.pggan.losses import Average, discriminator_loss, generator_loss, gradient_penalty, r1_penalty
+from augbench.generators.pggan.networks import GROUP, ProgressiveDiscriminator, ProgressiveGenerator, upsample
 
 if TYPE_CHECKING:
     from augbench.generators.pggan import PGGAN
