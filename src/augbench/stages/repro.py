@@ -79,9 +79,9 @@ def _walk(graph: nx.DiGraph[str], jobs: int) -> None:
 
 def _repro_one(stage: str) -> int:
     """Run one stage if it is out of date; its inputs are up to date already."""
-    command = [sys.executable, "-m", "dvc", "repro", "--quiet", "--single-item", stage]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--quiet", "--single-item", stage]
     # Two processes may meet at DVC's short repository lock; without this flag one of them would fail.
-    return subprocess.call([*command, "--wait-for-lock"])
+    return subprocess.call(command)
 
 
 def _failed(stage: str, code: int) -> UserError:
