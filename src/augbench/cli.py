@@ -174,6 +174,14 @@ def inspect() -> None:
     run()
 
 
+@app.command(rich_help_panel=_USER)
+def summary() -> None:
+    """Print the finished results as Markdown: arms, targets, verdict per structure."""
+    from augbench.stages.summary import run
+
+    typer.echo(run())
+
+
 def _stage(name: str, run: Callable[..., None], *, threaded: bool = False) -> None:
     """Read params.yaml, run one stage, note what it cost."""
     from augbench.core.params import read_params

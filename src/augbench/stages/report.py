@@ -48,7 +48,7 @@ def run(params: Params) -> None:
         per_subject=per_subject(per_case),
         site_scores=read_csv(layout.SITES, SITE_SCORES),
         dose=read_csv(layout.DOSE_RESPONSE, DOSE, text=("generator",)),
-        audit=_audit(params),
+        audit=read_audits(params),
         curves=_curves(params),
         variance=mean_variance(read_csv(layout.VARIANCE, ("view", "structure", "metric", "arm"))),
         sheets=_sheets(params),
@@ -103,7 +103,7 @@ def _curves(params: Params) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[CURVES]
 
 
-def _audit(params: Params) -> pd.DataFrame:
+def read_audits(params: Params) -> pd.DataFrame:
     """All audits in long form; the real-versus-real floor is a row of its own."""
     rows: list[dict[str, Any]] = []
     for name in params.generators:

@@ -1,0 +1,20 @@
+"""summary: the finished reports as Markdown."""
+
+from __future__ import annotations
+
+from augbench.core import layout
+from augbench.core.artifacts import read_csv
+from augbench.core.params import read_params
+from augbench.figures.markdown import summary
+from augbench.figures.report import COMPARISON, SITE_SCORES
+from augbench.stages.report import read_audits
+
+
+def run() -> str:
+    """Tables of arms, targets and verdicts, from reports/.
+
+    Raises:
+        UserError: a report is missing.
+    """
+    comparison = read_csv(layout.COMPARISON, COMPARISON)
+    return summary(comparison, read_csv(layout.SITES, SITE_SCORES), read_audits(read_params()))
