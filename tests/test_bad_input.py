@@ -1,4 +1,4 @@
-"""Bad input through the command line: one message (what, got, expected, remedy), exit code 2, earlier outputs untouched."""
+"""Bad input through the command line: one message, exit code 2, earlier outputs untouched."""
 
 from __future__ import annotations
 

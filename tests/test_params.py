@@ -75,7 +75,7 @@ MISTAKES = [
     ("views", [], r"'views' is not valid"),
     ("views", ["sax", "sax"], r"views lists a value twice"),
     ("segmenter_seeds", [0, 0], r"segmenter_seeds lists a value twice"),
-    ("compared", ["pggann"], r"compared and controls name"),
+    ("compared", ["pggann"], r"do not name every generator[\s\S]*remedy:"),
     ("dataset", "fantom", r"dataset 'fantom' has no section"),
     ("comparison.margins.dice", -0.01, r"'comparison.margins.dice' is not valid"),
     ("regimes.mixed.synthetic_per_real", [0], r"'regimes.mixed.synthetic_per_real"),
@@ -87,6 +87,15 @@ MISTAKES = [
 def test_every_mistake_is_one_clear_message(path: str, value: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         parse_params(_edited(path, value))
+
+
+def test_a_misspelt_key_is_named_before_the_key_it_leaves_missing() -> None:
+    content = {("sead" if key == "seed" else key): value for key, value in DEFAULT.items()}
+    with pytest.raises(UserError, match=r"unknown parameter 'sead'[\s\S]*did you mean 'seed'"):
+        parse_params(content)
+    del content["sead"]
+    with pytest.raises(UserError, match=r"parameter 'seed' is missing[\s\S]*presets/"):
+        parse_params(content)
 
 
 @pytest.mark.parametrize(

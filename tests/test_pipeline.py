@@ -155,7 +155,6 @@ def test_training_again_gives_the_same_bytes(finished: Workspace) -> None:
 MISTAKES = [
     ("seed: 2020", "sead: 2020", r"unknown parameter 'sead'[\s\S]*did you mean 'seed'"),
     ("steps: 60", "steps: none", r"'training.steps' is not valid"),
-    ("raw_data: data/raw", "raw_data: data/raw\nviews: []\n#", r"'views' is not valid|views"),
     ("external_subjects: 12", "external_subjects: 0", r"external_subjects"),
     (
         "synthetic_per_real: [1]",
@@ -164,7 +163,7 @@ MISTAKES = [
     ),
     ("image_size: 32", "image_size: 40", r"multiple of 16"),
     ("views: [4ch, 2ch, sax]", "views: [4ch, 3ch]", r"3ch"),
-    ("  pggan: {", "  pggam: {", r"unknown name 'pggam'[\s\S]*did you mean 'pggan'|compared and controls"),
+    ("  pggan: {", "  pggam: {", r"do not name every generator[\s\S]*pggam"),
     ("segmenter: monai_unet", "segmenter: monai_unett", r"has no section in segmenters"),
 ]
 

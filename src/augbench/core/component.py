@@ -54,7 +54,8 @@ def create(family: str, name: str, params: dict[str, Any] | None = None) -> Any:
 
 def invalid_parameter(error: ValidationError, section: str, fields: list[str]) -> UserError:
     """The first problem pydantic found, as a message that names the key and the remedy."""
-    first = error.errors()[0]
+    # A misspelt key is also a missing one: the unknown name is what the user wants to hear of.
+    first = next((one for one in error.errors() if one["type"] == "extra_forbidden"), error.errors()[0])
     path = ".".join(str(part) for part in first["loc"])
     key = f"{section}.{path}".strip(".")
     if first["type"] == "extra_forbidden":
@@ -64,6 +65,14 @@ def invalid_parameter(error: ValidationError, section: str, fields: list[str]) -
             got=first["loc"][-1],
             expected=", ".join(sorted(fields)) or "no parameters",
             remedy=f"did you mean '{near[0]}'?" if near else "remove it or use an expected name",
+            file="params.yaml",
+        )
+    if first["type"] == "missing":
+        return UserError(
+            f"parameter '{key}' is missing",
+            got="no value",
+            expected=f"every key of {section or 'params.yaml'}",
+            remedy=f"add '{key}'; presets/ holds complete files",
             file="params.yaml",
         )
     return UserError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from augbench.core.component import invalid_parameter
 from augbench.core.errors import UserError
@@ -129,24 +129,6 @@ class Params(_Strict):
     comparison: Comparison
     compute: Compute
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Params:
-        for name in ("views", "compared", "controls", "generator_seeds", "segmenter_seeds"):
-            values = getattr(self, name)
-            if len(set(values)) != len(values):
-                raise ValueError(f"{name} lists a value twice: {values}")
-        chosen = sorted([*self.compared, *self.controls])
-        if chosen != sorted(self.generators):
-            raise ValueError(
-                f"compared and controls name {chosen}, but generators has sections {sorted(self.generators)}; "
-                "every generator must be in exactly one of the two lists"
-            )
-        if self.dataset not in self.datasets:
-            raise ValueError(f"dataset '{self.dataset}' has no section in datasets")
-        if self.segmenter not in self.segmenters:
-            raise ValueError(f"segmenter '{self.segmenter}' has no section in segmenters")
-        return self
-
 
 def read_params(path: Path = PARAMS_FILE) -> Params:
     """Read and validate params.yaml.
@@ -186,7 +168,7 @@ def parse_params(content: dict[str, Any]) -> Params:
         UserError: names the first wrong key, what it was, what is allowed and the nearest name.
     """
     try:
-        return Params(**content)
+        params = Params(**content)
     except ValidationError as error:
         raise invalid_parameter(error, "", _fields_at(error)) from error
     except TypeError as error:  # a key that is not text cannot be passed by name
@@ -197,12 +179,44 @@ def parse_params(content: dict[str, Any]) -> Params:
             remedy="correct the key",
             file=PARAMS_FILE,
         ) from error
+    _require_consistent(params)
+    return params
+
+
+def _require_consistent(params: Params) -> None:
+    """What no single key can show."""
+    for name in ("views", "compared", "controls", "generator_seeds", "segmenter_seeds"):
+        values = getattr(params, name)
+        if len(set(values)) != len(values):
+            raise _inconsistent(f"{name} lists a value twice", values, "each value once", f"correct '{name}'")
+    chosen, sections = sorted([*params.compared, *params.controls]), sorted(params.generators)
+    if chosen != sections:
+        raise _inconsistent(
+            "compared and controls do not name every generator exactly once",
+            f"compared and controls: {', '.join(chosen)}",
+            f"the sections of generators: {', '.join(sections)}",
+            "name each section of generators in exactly one of the two lists",
+        )
+    for name, held in (("dataset", params.datasets), ("segmenter", params.segmenters)):
+        value = getattr(params, name)
+        if value not in held:
+            raise _inconsistent(
+                f"{name} '{value}' has no section in {name}s",
+                value,
+                ", ".join(sorted(held)),
+                f"correct '{name}' or add its section",
+            )
+
+
+def _inconsistent(what: str, got: object, expected: str, remedy: str) -> UserError:
+    return UserError(what, got=got, expected=expected, remedy=remedy, file=PARAMS_FILE)
 
 
 def _fields_at(error: ValidationError) -> list[str]:
-    """Field names allowed where the first error is."""
+    """Field names allowed where the first unknown key is, or at the top."""
+    unknown = next((one for one in error.errors() if one["type"] == "extra_forbidden"), error.errors()[0])
     model: type[BaseModel] = Params
-    for part in error.errors()[0]["loc"][:-1]:
+    for part in unknown["loc"][:-1]:
         annotation = model.model_fields[part].annotation if part in model.model_fields else None
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return []
