@@ -21,6 +21,7 @@ from augbench.core.artifacts import (
     write_text,
 )
 from augbench.core.params import Params
+from augbench.core.runs import all_runs
 from augbench.core.seeding import child_rng
 from augbench.core.shards import read_shards
 from augbench.core.types import COHORTS
@@ -39,11 +40,34 @@ _NOTES = {
 
 
 def run(params: Params) -> None:
+    data = _collect(params)
+    with atomic_folder(layout.FIGURES) as folder:
+        for name, panels in figures(data).items():
+            for number, svg in enumerate(panels):
+                write_text(folder / f"{name}-{number}.svg", svg)
+        for name, png in data.sheets.items():
+            write_bytes(folder / f"sheet-{name}.png", png)
+        if data.examples:
+            write_bytes(folder / "examples.png", data.examples)
+    _write_page(data)
+
+
+def write_page(params: Params) -> None:
+    """The page alone, with what is known by now of what the stages cost."""
+    _write_page(_collect(params))
+
+
+def _write_page(data: ReportData) -> None:
+    # Not DVC outputs: they hold clock times (docs/decisions/0006-provenance.md).
+    write_json(layout.PROVENANCE, data.provenance)
+    write_text(layout.REPORT, render(data))
+
+
+def _collect(params: Params) -> ReportData:
     per_case = read_csv(layout.PER_CASE, PER_CASE_COLUMNS, text=TEXT)
-    facts = provenance.collect() | {"params": params.model_dump()}
-    data = ReportData(
+    return ReportData(
         scheme=_scheme(params, per_case),
-        provenance=facts,
+        provenance=_provenance(params),
         comparison=read_csv(layout.COMPARISON, COMPARISON),
         per_subject=per_subject(per_case),
         site_scores=read_csv(layout.SITES, SITE_SCORES),
@@ -54,17 +78,15 @@ def run(params: Params) -> None:
         sheets=_sheets(params),
         examples=_examples(params),
     )
-    with atomic_folder(layout.FIGURES) as folder:
-        for name, panels in figures(data).items():
-            for number, svg in enumerate(panels):
-                write_text(folder / f"{name}-{number}.svg", svg)
-        for name, png in data.sheets.items():
-            write_bytes(folder / f"sheet-{name}.png", png)
-        if data.examples:
-            write_bytes(folder / "examples.png", data.examples)
-    # Not DVC outputs: they hold clock times (docs/decisions/0006-provenance.md).
-    write_json(layout.PROVENANCE, facts)
-    write_text(layout.REPORT, render(data))
+
+
+def _provenance(params: Params) -> dict[str, Any]:
+    """Versions, hardware and cost of this experiment's stages; another preset's rows are left out."""
+    facts = provenance.collect()
+    suffixes = {f"{name}-{seed}" for name in params.generators for seed in params.generator_seeds}
+    suffixes |= {task.name for task in all_runs(params)} | {""}
+    stages = [row for row in facts["stages"] if row["stage"].partition("@")[2] in suffixes]
+    return facts | {"stages": stages, "params": params.model_dump()}
 
 
 def _scheme(params: Params, per_case: pd.DataFrame) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from augbench.core.errors import UserError
 from augbench.core.params import read_params
 from augbench.core.provenance import recorded
 
+#: Name of the provenance row that holds the time of a whole run.
+WHOLE_RUN = "all stages (wall time)"
+
 
 def run(targets: list[str], jobs: int) -> None:
     """Bring `targets` (default: everything) up to date with at most `jobs` stages at once.
@@ -23,15 +26,33 @@ def run(targets: list[str], jobs: int) -> None:
     Raises:
         UserError: a stage failed; the stages that were running are waited for, no new one is started.
     """
-    read_params()
+    params = read_params()
     if jobs == 1:
         code = subprocess.call([sys.executable, "-m", "dvc", "repro", *targets])
         if code:
             raise _failed("a stage", code)
         return
-    with recorded("all stages (wall time)"):
-        graph = stage_graph(targets)
-        _walk(graph, jobs)
+    stale = stale_graph(targets)
+    if not stale:
+        print("Everything is up to date.")
+        return
+    with recorded(WHOLE_RUN):
+        _walk(stale, jobs)
+    if "report" in stale:
+        from augbench.stages.report import write_page
+
+        # Once more, now that the time of the whole run is known.
+        write_page(params)
+
+
+def stale_graph(targets: list[str]) -> nx.DiGraph[str]:
+    """Of the stages needed for `targets`, those that are out of date or depend on one that is."""
+    from dvc.repo import Repo
+
+    graph = stage_graph(targets)
+    with Repo() as repo:
+        changed = set(repo.status()) & set(graph)
+    return graph.subgraph(changed.union(*(nx.descendants(graph, stage) for stage in changed))).copy()
 
 
 def stage_graph(targets: list[str]) -> nx.DiGraph[str]:
