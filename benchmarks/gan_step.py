@@ -32,6 +32,8 @@ _TARGET_SHARE = 0.6
 _STRUCTURES = ("LV", "MYO", "RV", "RA", "LA")
 _CEILING_SHAPES = ((16, 64), (32, 64), (32, 32), (64, 32), (64, 16), (96, 16))  # channels, side in pixels
 _VARIANTS = {"R1 every 8th step": "nonsaturating-r1", "WGAN-GP": "wgan-gp"}
+#: Frames per step, as in params.yaml.
+_BATCH = 8
 #: Steps timed together: one R1 penalty among them.
 _STEPS = 8
 
@@ -42,7 +44,9 @@ def trainer(side: int, loss: str) -> Trainer:
     pairs = rng.integers(0, 6, (64, 2, side, side), dtype=np.uint8)
     table = pd.DataFrame(dict.fromkeys(FRAME_COLUMNS, ""), index=range(len(pairs))).assign(view="4ch")
     frames = Frames(pairs, table, LabelScheme(_STRUCTURES, {"4ch": _STRUCTURES}))
-    params = create("generators", "pggan", {"loss": loss, "growth_fraction": 0.0, "start_size": 4})
+    params = create(
+        "generators", "pggan", {"loss": loss, "batch_size": _BATCH, "growth_fraction": 0.0, "start_size": 4}
+    )
     config = {
         "channels": params.channels[: int(np.log2(side)) - 1],
         "latent_size": params.latent_size,
@@ -79,10 +83,10 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def convolution(channels: int, side: int) -> Callable[[], object]:
-    """One 3x3 convolution of 16 frames, forward and backward."""
-    x = torch.randn(16, channels, side, side).contiguous(memory_format=torch.channels_last).requires_grad_()
+    """One 3x3 convolution of a batch, forward and backward."""
+    x = torch.randn(_BATCH, channels, side, side).contiguous(memory_format=torch.channels_last).requires_grad_()
     weight = torch.randn(channels, channels, 3, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
-    upstream = torch.randn(16, channels, side, side).contiguous(memory_format=torch.channels_last)
+    upstream = torch.randn(_BATCH, channels, side, side).contiguous(memory_format=torch.channels_last)
     return lambda: torch.autograd.grad(functional.conv2d(x, weight, padding=1), (x, weight), upstream)
 
 
@@ -106,10 +110,10 @@ def main() -> None:
                 for _ in range(_STEPS):
                     one.step()
 
-            gflop = conv_gflop(steps) / (_STEPS * 16)
+            gflop = conv_gflop(steps) / (_STEPS * _BATCH)
             fastest = float("inf")
             for _ in range(arguments.rounds):
-                fastest = min(fastest, seconds(steps) / (_STEPS * 16))
+                fastest = min(fastest, seconds(steps) / (_STEPS * _BATCH))
                 for shape, run in convolutions.items():
                     best[shape] = min(best[shape], *(seconds(run) for _ in range(3)))
             rows.append((side, name, fastest, gflop))

@@ -149,6 +149,9 @@ def test_noise_reaches_the_image_and_follows_the_code() -> None:
     code, view = torch.randn(1, network.code_size(2), generator=rng()), torch.tensor([0])
     other = code.clone()
     other[:, -256:] = 0  # the map of the image's own noise
+    # Untrained, noise has strength 0: it must not drown the image before its strength is learnt.
+    torch.testing.assert_close(network(code, view, 2), network(other, view, 2))
+    nn.init.ones_(network.get_parameter("heads.2.weight")[-1:])
     assert (network(code, view, 2)[:, 0] != network(other, view, 2)[:, 0]).any()
     torch.testing.assert_close(network(code, view, 2)[:, 1:], network(other, view, 2)[:, 1:])
 
