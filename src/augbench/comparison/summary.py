@@ -14,37 +14,22 @@ SCHEMA = 1
 
 
 def headline(comparison: pd.DataFrame) -> dict[str, Any]:
-    """Nested numbers per metric and arm, JSON-ready; undefined is None.
+    """What `dvc metrics show` prints: few numbers, JSON-ready; undefined is None.
 
     Args:
         comparison: what `table.compare` returned.
 
     Returns:
-        `{metric: {arm: {"mean", "ratio_to_real", "difference", "verdict", view: {structure: mean}}}}`.
+        `dice`: arm -> mean over patients, views and structures; `ratio_to_real` and `verdict`: arm -> its overall row's.
     """
-    found: dict[str, Any] = {"schema": SCHEMA}
-    for (metric, arm), rows in comparison.groupby(["metric", "arm"], sort=False):
-        metric, arm = str(metric), str(arm)
-        places = rows[rows["view"] != ALL_VIEWS]
-        overall = rows[(rows["view"] == ALL_VIEWS) & (rows["structure"] == MEAN_STRUCTURE)].iloc[0]
-        arms = found.setdefault(metric, {})
-        arms.setdefault(REAL, {"mean": _number(overall["mean_reference"])} | _by_place(places, "mean_reference"))
-        arms[arm] = {
-            "mean": _number(overall["mean_arm"]),
-            "ratio_to_real": _number(overall["mean_arm"] / overall["mean_reference"]),
-            "difference": _number(overall["mean_difference"]),
-            "ci_low": _number(overall["ci_low"]),
-            "ci_high": _number(overall["ci_high"]),
-            "verdict": overall["verdict"],
-        } | _by_place(places, "mean_arm")
-    return found
-
-
-def _by_place(rows: pd.DataFrame, column: str) -> dict[str, dict[str, float | None]]:
-    found: dict[str, dict[str, float | None]] = {}
-    for row in rows.itertuples(index=False):
-        found.setdefault(str(row.view), {})[str(row.structure)] = _number(getattr(row, column))
-    return found
+    rows = comparison[(comparison["metric"] == "dice") & (comparison["view"] == ALL_VIEWS)]
+    overall = rows[rows["structure"] == MEAN_STRUCTURE].to_dict("records")
+    return {
+        "schema": SCHEMA,
+        "dice": {REAL: _number(overall[0]["mean_reference"])} | {r["arm"]: _number(r["mean_arm"]) for r in overall},
+        "ratio_to_real": {r["arm"]: _number(r["mean_arm"] / r["mean_reference"]) for r in overall},
+        "verdict": {r["arm"]: r["verdict"] for r in overall},
+    }
 
 
 def site_means(comparison: pd.DataFrame, development: pd.DataFrame) -> pd.DataFrame:
