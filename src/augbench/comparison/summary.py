@@ -20,7 +20,7 @@ def headline(comparison: pd.DataFrame) -> dict[str, Any]:
         comparison: what `table.compare` returned.
 
     Returns:
-        `dice`: arm -> mean over patients, views and structures; `ratio_to_real`, `verdict`: arm -> that of its overall row.
+        `dice`: arm -> mean over patients, views, structures; `ratio_to_real`, `verdict`: arm -> its overall row's.
     """
     rows = comparison[(comparison["metric"] == "dice") & (comparison["view"] == ALL_VIEWS)]
     overall = rows[rows["structure"] == MEAN_STRUCTURE].to_dict("records")
