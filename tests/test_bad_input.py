@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from nnunet_folder import LV_ONLY, make_pair, write_png
+from nnunet_folder import make_pair, write_png
 from PIL import Image
 
 from augbench import cli
@@ -162,7 +162,6 @@ def test_prepare_accepts_the_unspoilt_folder(workspace: Path, monkeypatch: pytes
         cli.main()
     assert stop.value.code == 0
     assert (workspace / "data/cohort/external/manifest.json").is_file()
-    assert LV_ONLY["LV"] == 1
 
 
 def _cohort(folder: Path, splits: list[str], size: int = 32) -> None:
