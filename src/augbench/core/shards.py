@@ -88,7 +88,7 @@ def read_shards(folder: Path, *, verify: bool = True) -> tuple[ShardArray, pd.Da
     """Open a folder of shards by memory map.
 
     Args:
-        verify: compare every shard's sha256 with the manifest (0.5 s per GB).
+        verify: compare every shard's sha256 with the manifest (about 1 s per GB).
 
     Raises:
         UserError: the folder, a shard or a column is missing, or a shard is damaged.

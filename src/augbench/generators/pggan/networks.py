@@ -163,7 +163,7 @@ class ProgressiveGenerator(nn.Module):
             self.first.append(EqualConv(below, here, 3, rng, resample="up"))
             self.second.append(EqualConv(here, here, 3, rng))
         heads = [EqualConv(here, 1 + self.classes + int(noise), 1, rng, gain=1.0) for here in channels]
-        # Noise starts at strength 0: at that of the other outputs it would drown the image, and be slow to unlearn.
+        # Noise starts at strength 0, so that shapes come first; a gain from that has not been shown (decision 0007).
         for head in heads:
             nn.init.zeros_(head.weight[1 + self.classes :])
         self.heads = nn.ModuleList(heads)
