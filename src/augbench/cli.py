@@ -175,6 +175,19 @@ def inspect() -> None:
 
 
 @app.command(rich_help_panel=_USER)
+def export_frames(name: Name, seed: Seed) -> None:
+    """Write a fitted generator's frames to a folder where people annotate them (labelling: manual)."""
+    import torch
+
+    from augbench.core.params import read_params
+    from augbench.stages.export_frames import run
+
+    params = read_params()
+    torch.set_num_threads(params.compute.threads)
+    typer.echo(f"wrote {run(params, name, seed)}; put the masks into its labelsTr and run: augbench repro")
+
+
+@app.command(rich_help_panel=_USER)
 def summary() -> None:
     """Print the finished results as Markdown: arms, targets, verdict per structure."""
     from augbench.stages.summary import run

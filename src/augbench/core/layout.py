@@ -40,6 +40,11 @@ def synthetic(name: str, seed: int) -> Path:
     return Path("data/synthetic") / f"{name}-{seed}"
 
 
+def annotations(source: str, name: str, seed: int) -> Path:
+    """Masks that people draw for one generator and seed, in the folder `label_source`."""
+    return Path(source) / f"{name}-{seed}"
+
+
 def audit(name: str, seed: int) -> Path:
     return REPORTS / "audit" / f"{name}-{seed}.json"
 

@@ -6,7 +6,7 @@ dictionaries here; each component validates its own section when it is created (
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -117,7 +117,10 @@ class Params(_Strict):
     controls: list[str] = Field(description="generators run in the synthetic regime with the first generator seed only")
     generator_seeds: Seeds
     sampling: Sampling
-    labelling: str
+    labelling: str = Field(description="who makes the masks of synthetic frames: joint, pseudo or manual")
+    label_source: str = Field(
+        description="joint: data/labels, unread; pseudo: data/models/real-<seed>; manual: the annotators' folder"
+    )
     regimes: Regimes
     segmenter: str
     segmenters: Section
@@ -206,6 +209,26 @@ def _require_consistent(params: Params) -> None:
                 ", ".join(sorted(held)),
                 f"correct '{name}' or add its section",
             )
+    _require_label_source(params)
+
+
+#: Folders that stages write: what people drew there would be deleted.
+_OUTPUTS = ("data/cohort", "data/generators", "data/synthetic", "data/models", "data/predictions", "reports")
+
+
+def _require_label_source(params: Params) -> None:
+    """dvc.yaml makes sampling depend on `label_source`: it must be what the labelling reads, and nothing else."""
+    source = PurePosixPath(params.label_source)
+    networks = [f"data/models/real-{seed}" for seed in params.segmenter_seeds]
+    misplaced = any(source.is_relative_to(folder) for folder in _OUTPUTS)
+    fits, expected = {
+        "joint": (str(source) == "data/labels", "data/labels, which joint does not read"),
+        "pseudo": (str(source) in networks, " or ".join(networks)),
+        "manual": (not misplaced, "a folder that no stage writes, such as data/labels"),
+    }.get(params.labelling, (True, ""))
+    if not fits:
+        what = f"label_source does not fit labelling '{params.labelling}'"
+        raise _inconsistent(what, params.label_source, expected, "correct 'label_source'")
 
 
 def _inconsistent(what: str, got: object, expected: str, remedy: str) -> UserError:

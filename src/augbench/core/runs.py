@@ -41,6 +41,16 @@ class Run:
         return "-".join(str(part) for part in parts if part is not None)
 
 
+def mask_source(params: Params, generator: str | None) -> str:
+    """Who made the masks that an arm trains on, besides real ones: `joint`, `pseudo`, `manual`, or `reference`.
+
+    People annotate no control: the masks of the memoriser and the oracle are references already, and stay.
+    """
+    if generator is None:
+        return "reference"
+    return "joint" if params.labelling == "manual" and generator in params.controls else params.labelling
+
+
 def all_runs(params: Params) -> list[Run]:
     """Every run that dvc.yaml's matrices make, in table order."""
     found = [Run("real", seed) for seed in params.segmenter_seeds]

@@ -54,5 +54,5 @@ class Generator(Component):
         """Train on image-mask pairs."""
 
     @abstractmethod
-    def restore(self, tensors: dict[str, Tensor], config: dict[str, Any]) -> FittedGenerator:
-        """The fitted generator from what `FittedGenerator.state` returned."""
+    def restore(self, tensors: dict[str, Tensor], config: dict[str, Any], accelerator: str = "cpu") -> FittedGenerator:
+        """The fitted generator from what `FittedGenerator.state` returned, to sample on `cpu` or `gpu`."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from augbench.core.types import Pairs
-from augbench.labelling.base import Labelling
+from augbench.labelling.base import LabelContext, Labelling
 
 
 class Joint(Labelling):
     """Keep the generator's own masks."""
 
-    def label(self, pairs: Pairs) -> Pairs:
+    def label(self, pairs: Pairs, frames: pd.DataFrame, context: LabelContext) -> Pairs:
         return pairs
 
 

@@ -12,6 +12,7 @@ from augbench.core import layout
 from augbench.core.artifacts import read_csv, write_csv, write_json
 from augbench.core.component import create
 from augbench.core.params import Params
+from augbench.core.runs import mask_source
 from augbench.core.seeding import child_rng
 
 #: Read as text: an id `007` or an empty seed must not become a number.
@@ -41,11 +42,18 @@ def run(params: Params) -> None:
         higher_is_better=directions,
     )
     sites = site_means(table, read_development())
-    write_csv(layout.COMPARISON, table)
-    write_csv(layout.VARIANCE, variance_table(per_case))
-    write_csv(layout.SITES, sites)
-    write_csv(layout.DOSE_RESPONSE, dose_response(sites, table))
+    for path, part in (
+        (layout.COMPARISON, table),
+        (layout.VARIANCE, variance_table(per_case)),
+        (layout.SITES, sites),
+        (layout.DOSE_RESPONSE, dose_response(sites, table)),
+    ):
+        write_csv(path, part.assign(labels=[_labels(params, arm) for arm in part["arm"]]))
     write_json(layout.METRICS, headline(table))
+
+
+def _labels(params: Params, arm: str) -> str:
+    return mask_source(params, arm.rpartition("/")[0] or None)
 
 
 def read_per_case() -> pd.DataFrame:

@@ -13,7 +13,7 @@ from augbench.core.params import Params
 from augbench.core.shards import read_frames
 from augbench.stages.evaluate import score_runs
 
-_RUN = ["generator", "regime", "generator_seed", "segmenter_seed"]
+_RUN = ["generator", "regime", "generator_seed", "segmenter_seed", "labels"]
 
 
 def run(params: Params) -> None:
@@ -26,4 +26,4 @@ def run(params: Params) -> None:
         means = patients.groupby([*_RUN, "view", "structure"], as_index=False, sort=False)["value"].mean()
         parts.append(means.assign(cohort=role, metric="dice"))
     table = pd.concat(parts, ignore_index=True)
-    write_csv(layout.DEVELOPMENT, table[["cohort", *_RUN, "view", "structure", "metric", "value"]])
+    write_csv(layout.DEVELOPMENT, table[["cohort", *_RUN[:-1], "view", "structure", "metric", "value", "labels"]])

@@ -14,7 +14,7 @@ from augbench.core.artifacts import write_csv
 from augbench.core.component import create
 from augbench.core.params import Params
 from augbench.core.progress import progress
-from augbench.core.runs import Run, all_runs
+from augbench.core.runs import Run, all_runs, mask_source
 from augbench.core.shards import read_frames
 from augbench.core.types import Frames, Pairs
 from augbench.stages.examples import write_examples
@@ -41,10 +41,12 @@ def score_runs(
         for task in runs:
             network, structures = load_network(params, task)
             predicted = predict(network, frames.images)
-            tables.append(_score(frames, predicted, structures, scorers).assign(**_identity(task)))
+            scores = _score(frames, predicted, structures, scorers)
+            tables.append(scores.assign(**_identity(task), labels=mask_source(params, task.generator)))
             predictions[task.name] = predicted
             bar.advance(len(frames), note=task.name)
     columns = ["frame_id", "subject_id", "site", "view", *_identity(runs[0]), "structure", "metric", "value", "reason"]
+    columns.append("labels")
     return pd.concat(tables, ignore_index=True)[columns], predictions
 
 

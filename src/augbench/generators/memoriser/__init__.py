@@ -27,7 +27,7 @@ class Memoriser(Generator):
         config = {"views": views, "noise_sd": self.noise_sd}
         return FittedMemoriser(np.array(frames.pairs), np.array([views.index(view) for view in frames.views]), config)
 
-    def restore(self, tensors: dict[str, Tensor], config: dict[str, Any]) -> FittedGenerator:
+    def restore(self, tensors: dict[str, Tensor], config: dict[str, Any], accelerator: str = "cpu") -> FittedGenerator:
         return FittedMemoriser(tensors["pairs"].numpy(), tensors["view"].numpy(), config)
 
 

@@ -29,7 +29,7 @@ class Oracle(Generator):
             }
         )
 
-    def restore(self, tensors: dict[str, Tensor], config: dict[str, Any]) -> FittedGenerator:
+    def restore(self, tensors: dict[str, Tensor], config: dict[str, Any], accelerator: str = "cpu") -> FittedGenerator:
         return FittedOracle(config)
 
 

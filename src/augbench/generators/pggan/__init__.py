@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from augbench.core.device import torch_device
 from augbench.core.errors import UserError
 from augbench.core.types import Frames, Pairs
 from augbench.generators.base import FitContext, FittedGenerator, Generator
@@ -74,12 +75,12 @@ class PGGAN(Generator):
         }
         return FittedPGGAN(train(self, frames, views, context, lambda rng: build(config, rng)), config)
 
-    def restore(self, tensors: dict[str, Tensor], config: dict[str, Any]) -> FittedGenerator:
+    def restore(self, tensors: dict[str, Tensor], config: dict[str, Any], accelerator: str = "cpu") -> FittedGenerator:
         import torch
 
         network = build(config, torch.Generator())
         network.load_state_dict(tensors)
-        return FittedPGGAN(network, config)
+        return FittedPGGAN(network.to(torch_device(accelerator)), config)
 
     def _resolutions(self, image_size: int) -> int:
         resolutions = int(math.log2(image_size)) - 1
