@@ -12,6 +12,7 @@ import torch
 
 from augbench.core.artifacts import load_weights, save_weights
 from augbench.core.component import available, create
+from augbench.core.device import torch_device
 from augbench.core.errors import UserError
 from augbench.core.types import FRAME_COLUMNS, Frames, LabelScheme
 from augbench.generators.base import FitContext, FittedGenerator
@@ -98,6 +99,26 @@ def test_state_goes_through_files_and_back(fitted: tuple[str, FittedGenerator], 
     save_weights(tmp_path / "generator.safetensors", *generator.state())
     restored = create("generators", name, TINY.get(name, {})).restore(*load_weights(tmp_path / "generator.safetensors"))
     np.testing.assert_array_equal(restored.sample(VIEWS, SEEDS), generator.sample(VIEWS, SEEDS))
+
+
+def test_a_restored_generator_samples_where_it_is_told_to(
+    fitted: tuple[str, FittedGenerator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, generator = fitted
+    again = create("generators", name, TINY.get(name, {})).restore(*generator.state(), accelerator="cpu")
+    np.testing.assert_array_equal(again.sample(VIEWS, SEEDS), generator.sample(VIEWS, SEEDS))
+    if name != "pggan":
+        return
+    monkeypatch.setattr("augbench.generators.pggan.torch_device", lambda accelerator: torch.device("meta"))
+    network = create("generators", name, TINY[name]).restore(*generator.state(), accelerator="gpu").network  # type: ignore[attr-defined]
+    assert {tensor.device.type for tensor in network.state_dict().values()} == {"meta"}
+
+
+def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"no GPU was found[\s\S]*compute\.accelerator"):
+        torch_device("gpu")
+    assert torch_device("cpu").type == "cpu"
 
 
 def test_an_unknown_view_is_named(fitted: tuple[str, FittedGenerator]) -> None:

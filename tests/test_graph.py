@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import networkx as nx
@@ -57,6 +58,9 @@ EDITS = {
         "train_generator@memoriser", "sample@memoriser", "audit@memoriser", "train_segmenter_control@memoriser",
     } | END,
     "src/augbench/labelling/joint.py": SAMPLES | AUDITS | PGGAN | CONTROLS | END,
+    "src/augbench/labelling/pseudo.py": set(),
+    "src/augbench/labelling/manual.py": set(),
+    "src/augbench/stages/labels.py": SAMPLES | AUDITS | PGGAN | CONTROLS | END,
     "src/augbench/regimes/real.py": REAL | AUDITS | END,
     "src/augbench/regimes/synthetic.py": {"train_segmenter_synthetic@pggan"} | CONTROLS | END,
     "src/augbench/regimes/mixed.py": {"train_segmenter_mixed@pggan"} | END,
@@ -89,6 +93,38 @@ def test_an_edit_of_shared_code_makes_everything_stale(
 def test_real_training_depends_on_no_generator(graph: nx.DiGraph) -> None:
     for stage in REAL:
         assert nx.ancestors(graph, stage) == {"prepare"}
+
+
+def test_sampling_depends_on_no_network_unless_one_labels(
+    stages: dict[str, PipelineStage], graph: nx.DiGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = {name for name in graph if name.startswith("sample@")}
+    assert not REAL & set().union(*(nx.ancestors(graph, name) for name in samples))
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    text = text.replace("labelling: joint", "labelling: pseudo").replace(": data/labels", ": data/models/real-0")
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    Repo.init(no_scm=True).close()
+    from augbench.stages.repro import stage_graph
+
+    pseudo = stage_graph([])
+    assert set(pseudo) == set(graph)
+    # One edge a sample, from the network that labels, is all that a change of the source adds.
+    assert set(pseudo.edges) - set(graph.edges) == {("train_segmenter_real@0", name) for name in samples}
+    assert set(graph.edges) <= set(pseudo.edges)
+    for stage in REAL:
+        assert nx.ancestors(pseudo, stage) == {"prepare"}
+    with Repo(str(tmp_path)) as repo:
+        deps = {
+            Path(dep.fs_path).relative_to(tmp_path).as_posix()
+            for stage in repo.index.stages
+            if stage.addressing in samples
+            for dep in stage.deps
+            if hasattr(dep, "fs_path")
+        }
+    assert "src/augbench/labelling/pseudo.py" in deps
+    assert "src/augbench/labelling/joint.py" not in deps
 
 
 def test_the_external_set_is_built_by_one_stage_and_read_by_one(stages: dict[str, PipelineStage]) -> None:

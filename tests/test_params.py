@@ -79,6 +79,8 @@ MISTAKES = [
     ("dataset", "fantom", r"dataset 'fantom' has no section"),
     ("comparison.margins.dice", -0.01, r"'comparison.margins.dice' is not valid"),
     ("regimes.mixed.synthetic_per_real", [0], r"'regimes.mixed.synthetic_per_real"),
+    ("label_source", "data/models/real-0", r"does not fit labelling 'joint'[\s\S]*data/labels"),
+    ("labelling", "pseudo", r"does not fit labelling 'pseudo'[\s\S]*data/models/real-0 or data/models/real-1"),
     ("compute.accelerator", "tpu", r"'cpu' or 'gpu'"),
 ]
 
@@ -87,6 +89,12 @@ MISTAKES = [
 def test_every_mistake_is_one_clear_message(path: str, value: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         parse_params(_edited(path, value))
+
+
+@pytest.mark.parametrize("folder", ["data/models/real-0", "data/synthetic", "reports/mine"])
+def test_annotations_may_not_lie_where_a_stage_would_delete_them(folder: str) -> None:
+    with pytest.raises(UserError, match="a folder that no stage writes"):
+        parse_params({**DEFAULT, "labelling": "manual", "label_source": folder})
 
 
 def test_a_misspelt_key_is_named_before_the_key_it_leaves_missing() -> None:

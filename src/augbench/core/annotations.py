@@ -81,7 +81,7 @@ def require_masks(folder: Path, frame_ids: list[str]) -> None:
             f"frame '{absent[0]}' has no mask",
             got=f"{len(frame_ids) - len(absent)} of {len(frame_ids)} frames are annotated",
             expected="a mask for every frame of sampling.frames",
-            remedy=f"annotate it (proposals/ holds the generator's own mask) or lower sampling.frames to the {MASKS} done",
+            remedy="annotate it (proposals/ holds the generator's own mask) or lower sampling.frames",
             file=folder / MASKS / f"{absent[0]}.png",
         )
 
@@ -120,7 +120,7 @@ def _require_same_image(file: Path, image: NDArray[np.uint8]) -> None:
             "annotated frame is not the one that the generator makes now",
             got="other pixels",
             expected="the exported image",
-            remedy="the generator or its parameters changed since the export: change them back, or export and annotate anew",
+            remedy="undo what changed the generator since the export, or export and annotate anew",
             file=file,
         )
 

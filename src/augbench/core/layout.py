@@ -40,7 +40,7 @@ def synthetic(name: str, seed: int) -> Path:
     return Path("data/synthetic") / f"{name}-{seed}"
 
 
-def annotations(source: str, name: str, seed: int) -> Path:
+def annotated(source: str, name: str, seed: int) -> Path:
     """Masks that people draw for one generator and seed, in the folder `label_source`."""
     return Path(source) / f"{name}-{seed}"
 

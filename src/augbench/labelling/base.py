@@ -37,7 +37,7 @@ class LabelContext:
 class Labelling(Component):
     """Which source was used stands in every table."""
 
-    def require(self, frames: pd.DataFrame, context: LabelContext) -> None:  # noqa: B027 - nothing to ask of most
+    def require(self, frames: pd.DataFrame, context: LabelContext) -> None:
         """End with a message, before any frame is made, if these frames cannot be labelled."""
 
     @abstractmethod

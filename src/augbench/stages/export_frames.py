@@ -23,7 +23,7 @@ def run(params: Params, name: str, seed: int) -> Path:
             remedy="set 'labelling: manual'; controls keep their own masks, which are references",
             file=PARAMS_FILE,
         )
-    folder = layout.annotations(params.label_source, name, seed)
+    folder = layout.annotated(params.label_source, name, seed)
     table, scheme, blocks = generated(params, name, seed)
 
     def pairs() -> Iterator[Pairs]:

@@ -48,7 +48,7 @@ def labeller(
         found: Tensor = network()(batch)
         return found
 
-    context = LabelContext(scheme, layout.annotations(params.label_source, name, seed), name in params.controls, logits)
+    context = LabelContext(scheme, layout.annotated(params.label_source, name, seed), name in params.controls, logits)
     labelling.require(table, context)
 
     def label(pairs: Pairs, rows: slice) -> Pairs:

@@ -16,5 +16,7 @@ def run() -> str:
     Raises:
         UserError: a report is missing.
     """
+    params = read_params()
     comparison = read_csv(layout.COMPARISON, COMPARISON)
-    return summary(comparison, read_csv(layout.SITES, SITE_SCORES), read_audits(read_params()))
+    text = summary(comparison, read_csv(layout.SITES, SITE_SCORES), read_audits(params))
+    return f"{text}\nLabels of synthetic frames: {params.labelling}.\n"
