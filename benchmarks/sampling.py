@@ -1,6 +1,6 @@
 """Sampling to disk against the bare generator, and memory against the number of frames.
 
-    python benchmarks/sampling.py [--threads 2] [--frames 4096] [--many 100000]
+    python benchmarks/sampling.py [--threads 1] [--frames 2048] [--many 100000]
 
 Targets: 0.9 of the throughput of the network alone, and peak memory of 100 000 frames within 10 % of that of 1 000.
 The throughput is that of the default network at 64x64; the memory is that of a small one at 32x32, because it is the
@@ -21,14 +21,17 @@ import numpy as np
 import pandas as pd
 import torch
 
+from augbench.core.params import Sampling, read_params
 from augbench.core.shards import write_shards
 from augbench.core.types import LabelScheme
 from augbench.generators.pggan import FittedPGGAN, build
+from augbench.stages.sample import frame_table
 
 _TARGET_THROUGHPUT, _TARGET_MEMORY = 0.9, 1.1
 _VIEWS = ("4ch", "2ch", "sax")
 _SCHEME = LabelScheme(("LV", "MYO", "RV", "RA", "LA"), dict.fromkeys(_VIEWS, ("LV", "MYO", "RV", "RA", "LA")))
 _BLOCK = 256
+_PRESET = Path(__file__).parent.parent / "presets" / "smoke.yaml"
 
 
 def generator(channels: list[int]) -> FittedPGGAN:
@@ -45,12 +48,12 @@ def generator(channels: list[int]) -> FittedPGGAN:
 
 
 def sample_to_disk(fitted: FittedPGGAN, frames: int, folder: Path) -> None:
-    """What the sampling stage does: blocks of frames into shards with their table and checksums."""
-    views = np.array(_VIEWS)[np.arange(frames) % len(_VIEWS)]
-    seeds = np.random.default_rng(0).integers(0, 2**62, frames)
-    table = pd.DataFrame({"frame_id": np.arange(frames), "view": views, "spacing_mm": 2.0, "frame_seed": seeds})
+    """What the sampling stage does: the table of frames, then blocks of frames into shards with their table and checksums."""
+    params = read_params(_PRESET).model_copy(update={"sampling": Sampling(frames=frames)})
+    table = frame_table(params, "pggan", 0, pd.DataFrame({"view": _VIEWS, "spacing_mm": 2.0}))
+    views, seeds = table["view"].to_list(), table["frame_seed"].to_numpy(np.int64)
     starts = range(0, frames, _BLOCK)
-    blocks = (fitted.sample(list(views[at : at + _BLOCK]), seeds[at : at + _BLOCK]) for at in starts)
+    blocks = (fitted.sample(views[at : at + _BLOCK], seeds[at : at + _BLOCK]) for at in starts)
     write_shards(folder, blocks, table, _SCHEME)
 
 
@@ -93,8 +96,8 @@ def child(frames: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--frames", type=int, default=4096)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--frames", type=int, default=2048)
     parser.add_argument("--many", type=int, default=100_000)
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
