@@ -48,7 +48,7 @@ def generator(channels: list[int]) -> FittedPGGAN:
 
 
 def sample_to_disk(fitted: FittedPGGAN, frames: int, folder: Path) -> None:
-    """What the sampling stage does: the table of frames, then blocks of frames into shards with their table and checksums."""
+    """What the sampling stage does: the table, then blocks of frames into shards, with their checksums."""
     params = read_params(_PRESET).model_copy(update={"sampling": Sampling(frames=frames)})
     table = frame_table(params, "pggan", 0, pd.DataFrame({"view": _VIEWS, "spacing_mm": 2.0}))
     views, seeds = table["view"].to_list(), table["frame_seed"].to_numpy(np.int64)
