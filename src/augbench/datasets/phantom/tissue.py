@@ -7,7 +7,7 @@ T1 and T2 at 1.5 and 3 tesla:
 - fat, liver, spleen, bone marrow: de Bazelaire et al., Radiology 2004;230:652.
 - venous blood: the T1 of arterial blood and the shorter T2 of about 70% oxygen saturation: Wright et al., JMRI
   1991;1:275.
-- lung: Stadler et al., JMRI 2008;28:1451 (T1); its proton density is that of inflated lung.
+- lung: Stadler et al., JMRI 2005;21:759 (T1 at 1.5 T); its proton density is that of inflated lung.
 
 Proton densities are relative to blood. Cortical bone and air give next to no signal.
 """
