@@ -41,7 +41,7 @@ def test_the_worked_example_is_found_fitted_and_restored(shifter: str) -> None:
     views, seeds = ["4ch", "sax", "4ch"], np.array([5, 6, 7])
     sampled = fitted.sample(views, seeds)
     assert sampled.shape == (3, 2, 8, 8)
-    restored = generator.restore(*fitted.state())
+    restored = generator.restore(*fitted.state(), accelerator="cpu")
     assert np.array_equal(restored.sample(views[1:], seeds[1:]), sampled[1:])
     # Each is a shifted training frame of its view: the same grey values, in another place.
     for pair, view in zip(sampled, views, strict=True):

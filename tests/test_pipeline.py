@@ -89,6 +89,9 @@ def test_every_table_has_its_columns(finished: Workspace) -> None:
     counts = per_case.groupby([per_case["generator"].fillna(""), "regime", "segmenter_seed"]).size()
     assert counts.nunique() == 1, "every run must have a score or a stated reason for every frame and structure"
     assert per_case["value"].notna().eq(per_case["reason"].isna()).all()
+    for name in ("per_case", "development", "comparison", "sites", "variance", "dose_response"):
+        labels = pd.read_csv(reports / f"{name}.csv")["labels"]
+        assert set(labels) == ({"joint"} if name == "comparison" else {"joint", "reference"}), name
     metrics = json.loads((reports / "metrics.json").read_text(encoding="utf-8"))
     assert 0 <= metrics["dice"]["real"] <= 1
     assert metrics["schema"] == 1
