@@ -14,7 +14,7 @@ from augbench.figures.words import NOTHING, count, difference, interval, number,
 _LABELS = {
     "joint": "the generator made image and mask together",
     "pseudo": "a network trained on the segmenter cohort labelled the synthetic frames",
-    "manual": "people annotated the synthetic frames",
+    "manual": "people annotated the synthetic frames; controls kept their own masks, which are references",
 }
 
 
