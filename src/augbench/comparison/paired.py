@@ -38,33 +38,60 @@ def paired_differences(arm: Scores, reference: Scores) -> Scores:
     return arm.mean(axis=(1, 2)) - reference.mean(axis=(1, 2))
 
 
+@dataclass(frozen=True)
+class SharedSeeds:
+    """Which seeds of the two sides are drawn together in the bootstrap: the same labels, in the same order."""
+
+    generator: bool = False
+    segmenter: bool = False
+
+
+APART = SharedSeeds()
+
+
 def nested_bootstrap(
-    arm: Scores, reference: Scores, *, n_boot: int, rng: np.random.Generator, alpha: float = 0.05
+    arm: Scores,
+    reference: Scores,
+    *,
+    n_boot: int,
+    rng: np.random.Generator,
+    alpha: float = 0.05,
+    shared: SharedSeeds = APART,
 ) -> Interval:
     """Percentile intervals of the mean paired difference; patients and seeds are both drawn with replacement.
 
-    A replicate draws patients (the same for both arms: the design is paired) and, for each arm by itself, generator
-    seeds and segmenter seeds. Seed 0 of two arms is two networks trained on different data, so seeds are not paired.
-    A factor with one level (the real arm has no generator) is not drawn, and the interval does not speak for others.
+    A replicate draws patients (the same for both sides: the design is paired), generator seeds and segmenter seeds.
+    Seed 0 of two arms is two networks trained on different data, so by default each side draws seeds by itself; for one
+    arm in two revisions see `revision.revision_table`. A factor with one level (the real arm has no generator) is not
+    drawn, and the interval does not speak for others.
 
     Args:
         arm, reference: (n, G, S) and (n, G', S') without NaN.
         alpha: the intervals cover 1 - alpha and 1 - 2 alpha.
+        shared: a shared factor needs as many levels on both sides.
     """
     patients = _weights(rng, n_boot, len(arm))
-    means = _replicates(arm, patients, rng) - _replicates(reference, patients, rng)
+    _, n_generators, n_segmenters = arm.shape
+    generators, segmenters = _weights(rng, n_boot, n_generators), _weights(rng, n_boot, n_segmenters)
+    if shared.generator and shared.segmenter:
+        # One cube of differences: a side against itself is 0 to the last bit.
+        means = _replicates(arm - reference, patients, generators, segmenters)
+    else:
+        means = _replicates(arm, patients, generators, segmenters)
+        if not shared.generator:
+            generators = _weights(rng, n_boot, reference.shape[1])
+        if not shared.segmenter:
+            segmenters = _weights(rng, n_boot, reference.shape[2])
+        means = means - _replicates(reference, patients, generators, segmenters)
     low, high, low90, high90 = np.quantile(means, [alpha / 2, 1 - alpha / 2, alpha, 1 - alpha])
     return Interval(float(low), float(high), float(low90), float(high90))
 
 
-def _replicates(scores: Scores, patients: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """(n_boot,) mean score under drawn patients and seeds."""
-    n_boot = len(patients)
+def _replicates(scores: Scores, patients: Scores, generators: Scores, segmenters: Scores) -> Scores:
+    """(n_boot,) mean score under drawn patients (n_boot, n) and seeds (n_boot, G), (n_boot, S)."""
     n, n_generators, n_segmenters = scores.shape
-    runs = (patients @ scores.reshape(n, -1)).reshape(n_boot, n_generators, n_segmenters)
-    generators = _weights(rng, n_boot, n_generators)
-    segmenters = _weights(rng, n_boot, n_segmenters)
-    return np.einsum("bgs,bg,bs->b", runs, generators, segmenters)
+    runs = (patients @ scores.reshape(n, -1)).reshape(len(patients), n_generators, n_segmenters)
+    return np.asarray(np.einsum("bgs,bg,bs->b", runs, generators, segmenters))
 
 
 def _weights(rng: np.random.Generator, n_boot: int, k: int) -> NDArray[np.float64]:

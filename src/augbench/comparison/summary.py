@@ -7,10 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from augbench.comparison.table import ALL_VIEWS, MEAN_STRUCTURE
+from augbench.comparison.pairs import ALL_VIEWS, MEAN_STRUCTURE
 from augbench.comparison.unit import REAL, arm_names
-
-SCHEMA = 1
 
 
 def headline(comparison: pd.DataFrame) -> dict[str, Any]:
@@ -25,7 +23,6 @@ def headline(comparison: pd.DataFrame) -> dict[str, Any]:
     rows = comparison[(comparison["metric"] == "dice") & (comparison["view"] == ALL_VIEWS)]
     overall = rows[rows["structure"] == MEAN_STRUCTURE].to_dict("records")
     return {
-        "schema": SCHEMA,
         "dice": {REAL: _number(overall[0]["mean_reference"])} | {r["arm"]: _number(r["mean_arm"]) for r in overall},
         "ratio_to_real": {r["arm"]: _number(r["mean_arm"] / r["mean_reference"]) for r in overall},
         "verdict": {r["arm"]: r["verdict"] for r in overall},

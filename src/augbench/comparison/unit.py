@@ -22,6 +22,8 @@ PER_CASE_COLUMNS = (
     "value",
     "reason",
 )
+#: Read as text from a file: an id `007` or an empty seed must not become a number.
+PER_CASE_TEXT = tuple(name for name in PER_CASE_COLUMNS if name != "value")
 
 REAL = "real"
 CELL = ["view", "structure", "metric"]

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augbench.core import layout
-from augbench.core.artifacts import write_json
 from augbench.core.component import create
 from augbench.core.params import Params
+from augbench.core.reports import write_report_json
 from augbench.core.runs import Run
 from augbench.core.seeding import child_rng
 from augbench.core.shards import read_frames
@@ -29,7 +29,7 @@ def run(params: Params, name: str, seed: int) -> None:
     training = generator_frames(params)
     held_out = read_frames(layout.cohort("internal"))
     encode = segmenter_features(params)
-    found: dict[str, Any] = {"schema": 1, "generator": name, "seed": seed}
+    found: dict[str, Any] = {"generator": name, "seed": seed}
     for feature, options in params.audit.features.items():
         extractor = create("features", feature, options)
 
@@ -44,7 +44,7 @@ def run(params: Params, name: str, seed: int) -> None:
             else:
                 result = _privacy(measure, extract, synthetic, training, held_out)
             found.setdefault(metric, {})[feature] = result
-    write_json(layout.audit(name, seed), found)
+    write_report_json(layout.audit(name, seed), found)
 
 
 def _fidelity(

@@ -6,17 +6,15 @@ import pandas as pd
 
 from augbench.comparison.summary import dose_response, headline, site_means
 from augbench.comparison.table import compare
-from augbench.comparison.unit import PER_CASE_COLUMNS
+from augbench.comparison.unit import PER_CASE_COLUMNS, PER_CASE_TEXT
 from augbench.comparison.variance import variance_table
 from augbench.core import layout
-from augbench.core.artifacts import read_csv, write_csv, write_json
 from augbench.core.component import create
 from augbench.core.params import Params
+from augbench.core.reports import read_report_table, write_report_json, write_report_table
 from augbench.core.runs import mask_source
 from augbench.core.seeding import child_rng
 
-#: Read as text: an id `007` or an empty seed must not become a number.
-TEXT = ("frame_id", "subject_id", "site", "view", "generator", "regime", "generator_seed", "segmenter_seed", "reason")
 DEVELOPMENT_COLUMNS = (
     "cohort",
     "generator",
@@ -48,8 +46,8 @@ def run(params: Params) -> None:
         (layout.SITES, sites),
         (layout.DOSE_RESPONSE, dose_response(sites, table)),
     ):
-        write_csv(path, part.assign(labels=[_labels(params, arm) for arm in part["arm"]]))
-    write_json(layout.METRICS, headline(table))
+        write_report_table(path, part.assign(labels=[_labels(params, arm) for arm in part["arm"]]))
+    write_report_json(layout.METRICS, headline(table))
 
 
 def _labels(params: Params, arm: str) -> str:
@@ -57,10 +55,10 @@ def _labels(params: Params, arm: str) -> str:
 
 
 def read_per_case() -> pd.DataFrame:
-    return read_csv(layout.PER_CASE, PER_CASE_COLUMNS, text=TEXT)
+    return read_report_table(layout.PER_CASE, PER_CASE_COLUMNS, text=PER_CASE_TEXT)
 
 
 def read_development() -> pd.DataFrame:
-    return read_csv(
+    return read_report_table(
         layout.DEVELOPMENT, DEVELOPMENT_COLUMNS, text=("generator", "regime", "generator_seed", "segmenter_seed")
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pandas as pd
 
 from augbench.core import layout
-from augbench.core.artifacts import write_csv
 from augbench.core.params import Params
+from augbench.core.reports import write_report_table
 from augbench.core.shards import read_frames
 from augbench.stages.evaluate import score_runs
 
@@ -26,4 +26,5 @@ def run(params: Params) -> None:
         means = patients.groupby([*_RUN, "view", "structure"], as_index=False, sort=False)["value"].mean()
         parts.append(means.assign(cohort=role, metric="dice"))
     table = pd.concat(parts, ignore_index=True)
-    write_csv(layout.DEVELOPMENT, table[["cohort", *_RUN[:-1], "view", "structure", "metric", "value", "labels"]])
+    columns = ["cohort", *_RUN[:-1], "view", "structure", "metric", "value", "labels"]
+    write_report_table(layout.DEVELOPMENT, table[columns])

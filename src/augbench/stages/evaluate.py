@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from augbench.core import layout
-from augbench.core.artifacts import write_csv
 from augbench.core.component import create
 from augbench.core.params import Params
 from augbench.core.progress import progress
+from augbench.core.reports import write_report_table
 from augbench.core.runs import Run, all_runs, mask_source
 from augbench.core.shards import read_frames
 from augbench.core.types import Frames, Pairs
@@ -24,7 +24,7 @@ from augbench.stages.train_segmenter import load_network
 def run(params: Params) -> None:
     external = read_frames(layout.cohort("external"))
     rows, predictions = score_runs(params, external, params.evaluation.metrics, "evaluate external")
-    write_csv(layout.PER_CASE, rows)
+    write_report_table(layout.PER_CASE, rows)
     write_examples(external, rows, predictions, all_runs(params))
 
 

@@ -9,18 +9,17 @@ import numpy as np
 import pandas as pd
 
 from augbench.comparison.summary import mean_variance
-from augbench.comparison.unit import PER_CASE_COLUMNS, per_subject
+from augbench.comparison.unit import PER_CASE_COLUMNS, PER_CASE_TEXT, per_subject
 from augbench.core import layout, provenance
 from augbench.core.artifacts import (
     atomic_folder,
     read_array,
     read_csv,
-    read_json,
     write_bytes,
-    write_json,
     write_text,
 )
 from augbench.core.params import Params
+from augbench.core.reports import read_report_json, read_report_table, write_report_json
 from augbench.core.runs import all_runs
 from augbench.core.seeding import child_rng
 from augbench.core.shards import read_shards
@@ -28,7 +27,6 @@ from augbench.core.types import COHORTS
 from augbench.figures.report import AUDIT, COMPARISON, CURVES, DOSE, SITE_SCORES, ReportData, figures, render
 from augbench.figures.sheets import Example, contact_sheet, example_segmentations
 from augbench.stages.audit import FLOOR
-from augbench.stages.compare import TEXT
 
 _FRAMES_A_VIEW = 6
 
@@ -59,22 +57,22 @@ def write_page(params: Params) -> None:
 
 def _write_page(data: ReportData) -> None:
     # Not DVC outputs: they hold clock times (docs/decisions/0006-provenance.md).
-    write_json(layout.PROVENANCE, data.provenance)
+    write_report_json(layout.PROVENANCE, data.provenance)
     write_text(layout.REPORT, render(data))
 
 
 def _collect(params: Params) -> ReportData:
-    per_case = read_csv(layout.PER_CASE, PER_CASE_COLUMNS, text=TEXT)
+    per_case = read_report_table(layout.PER_CASE, PER_CASE_COLUMNS, text=PER_CASE_TEXT)
     return ReportData(
         scheme=_scheme(params, per_case),
         provenance=_provenance(params),
-        comparison=read_csv(layout.COMPARISON, COMPARISON),
+        comparison=read_report_table(layout.COMPARISON, COMPARISON),
         per_subject=per_subject(per_case),
-        site_scores=read_csv(layout.SITES, SITE_SCORES),
-        dose=read_csv(layout.DOSE_RESPONSE, DOSE, text=("generator",)),
+        site_scores=read_report_table(layout.SITES, SITE_SCORES),
+        dose=read_report_table(layout.DOSE_RESPONSE, DOSE, text=("generator",)),
         audit=read_audits(params),
         curves=_curves(params),
-        variance=mean_variance(read_csv(layout.VARIANCE, ("view", "structure", "metric", "arm"))),
+        variance=mean_variance(read_report_table(layout.VARIANCE, ("view", "structure", "metric", "arm"))),
         sheets=_sheets(params),
         examples=_examples(params),
     )
@@ -119,7 +117,7 @@ def _curves(params: Params) -> pd.DataFrame:
     parts = []
     for name in params.generators:
         for seed in params.generator_seeds:
-            wide = read_csv(layout.generator_curve(name, seed), ["kimg"])
+            wide = read_report_table(layout.generator_curve(name, seed), ["kimg"])
             long = wide.melt(id_vars="kimg", var_name="name").dropna(subset=["value"])
             parts.append(long.assign(generator=name, seed=seed))
     return pd.concat(parts, ignore_index=True)[CURVES]
@@ -130,7 +128,7 @@ def read_audits(params: Params) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for name in params.generators:
         for seed in params.generator_seeds:
-            found = read_json(layout.audit(name, seed))
+            found = read_report_json(layout.audit(name, seed))
             for metric in params.audit.metrics:
                 for features, result in found[metric].items():
                     place = {"generator": name, "seed": seed, "metric": metric, "features": features}

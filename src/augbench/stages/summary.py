@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from augbench.core import layout
-from augbench.core.artifacts import read_csv
 from augbench.core.params import read_params
+from augbench.core.reports import read_report_table
 from augbench.figures.markdown import summary
 from augbench.figures.report import COMPARISON, SITE_SCORES
 from augbench.stages.report import read_audits
@@ -17,6 +17,6 @@ def run() -> str:
         UserError: a report is missing.
     """
     params = read_params()
-    comparison = read_csv(layout.COMPARISON, COMPARISON)
-    text = summary(comparison, read_csv(layout.SITES, SITE_SCORES), read_audits(params))
+    comparison = read_report_table(layout.COMPARISON, COMPARISON)
+    text = summary(comparison, read_report_table(layout.SITES, SITE_SCORES), read_audits(params))
     return f"{text}\nLabels of synthetic frames: {params.labelling}.\n"

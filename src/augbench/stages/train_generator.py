@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from augbench.core import layout
-from augbench.core.artifacts import save_weights, write_csv
+from augbench.core.artifacts import save_weights
 from augbench.core.component import create
 from augbench.core.params import Params
+from augbench.core.reports import write_report_table
 from augbench.core.seeding import child_seed
 from augbench.core.shards import read_frames
 from augbench.core.types import Frames
@@ -26,7 +27,7 @@ def run(params: Params, name: str, seed: int) -> None:
     tensors, config = fitted.state()
     save_weights(layout.generator(name, seed) / "generator.safetensors", tensors, config)
     curve = pd.DataFrame(context.curve, columns=list(context.curve[0]) if context.curve else ["kimg"])
-    write_csv(layout.generator_curve(name, seed), curve)
+    write_report_table(layout.generator_curve(name, seed), curve)
 
 
 def generator_frames(params: Params) -> Frames:

@@ -1,0 +1,111 @@
+"""The files of reports/: each states the schema it was written in, so that no reader takes old columns for new ones."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from augbench.core.artifacts import missing_file, write_csv, write_json
+from augbench.core.errors import UserError
+
+#: Raised by one whenever a column or key of any report changes its name, unit or meaning.
+SCHEMA = 1
+COLUMN = "schema"
+
+
+def write_report_table(path: Path, table: pd.DataFrame) -> None:
+    """A tidy CSV whose first column is the schema; `dvc plots` draws the last column when none is named."""
+    numbered = table.copy()
+    numbered.insert(0, COLUMN, SCHEMA)
+    write_csv(path, numbered)
+
+
+def write_report_json(path: Path, content: Mapping[str, Any]) -> None:
+    write_json(path, {**content, COLUMN: SCHEMA})
+
+
+def read_report_table(path: Path, columns: Sequence[str], text: Sequence[str] = ()) -> pd.DataFrame:
+    """What `write_report_table` wrote, without the column `schema`; arguments and errors as in `parse_report_table`."""
+    return parse_report_table(_content(path), columns, text=text, file=path)
+
+
+def read_report_json(path: Path) -> Any:
+    """What `write_report_json` wrote, `schema` included.
+
+    Raises:
+        UserError: the file is missing, is not JSON or has another schema.
+    """
+    try:
+        found = json.loads(_content(path))
+    except ValueError as error:
+        raise UserError(
+            "file is not valid JSON", got=str(error), expected="a JSON document", remedy="remake it", file=path
+        ) from error
+    _require_schema(found.get(COLUMN) if isinstance(found, dict) else None, str(path))
+    return found
+
+
+def parse_report_table(
+    content: bytes, columns: Sequence[str], *, text: Sequence[str] = (), file: str | Path, where: str = ""
+) -> pd.DataFrame:
+    """A report of any origin, such as a git object, as a table without the column `schema`.
+
+    Args:
+        columns: what the table must have.
+        text: columns read as strings (an id `007` stays whole), missing as ''.
+        file: names the report in errors.
+        where: says in the remedy where to make it again: ` at 'main'`.
+
+    Raises:
+        UserError: not a CSV, of another schema, or a column is missing.
+    """
+    try:
+        table = pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(text, str))
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
+        raise UserError(
+            "file is not a table", got=str(error), expected="CSV", remedy=_remedy(where), file=file
+        ) from error
+    schemas = list(table.pop(COLUMN).unique()) if COLUMN in table.columns else [None]
+    # A table without rows has nothing to misread.
+    for schema in schemas:
+        _require_schema(schema, str(file), where)
+    absent = [column for column in columns if column not in table.columns]
+    if absent:
+        raise UserError(
+            f"column {', '.join(absent)} is missing",
+            got=", ".join(table.columns),
+            expected=", ".join(columns),
+            remedy=_remedy(where),
+            file=file,
+        )
+    for column in text:
+        table[column] = table[column].fillna("")
+    return table
+
+
+def _content(path: Path) -> bytes:
+    if not path.is_file():
+        raise missing_file(path)
+    return path.read_bytes()
+
+
+def _require_schema(found: Any, file: str, where: str = "") -> None:
+    if found == SCHEMA:
+        return
+    newer = isinstance(found, (int, float)) and found > SCHEMA
+    raise UserError(
+        f"the report{where} was written by {'a newer' if newer else 'an older'} augbench",
+        got="no schema" if found is None else f"schema {found}",
+        expected=f"schema {SCHEMA}",
+        remedy="install the augbench that wrote it" if newer else _remedy(where),
+        file=file,
+    )
+
+
+def _remedy(where: str) -> str:
+    return f"run `augbench repro` again{where} and commit reports/" if where else "run `augbench repro` again"
