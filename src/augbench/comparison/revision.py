@@ -1,12 +1,12 @@
 """One experiment in two revisions: what a change of code or parameters did to each patient's score.
 
 Why seeds are paired here and not between arms. Runs of two *arms* with seed 0 are two networks trained on different
-data; nothing ties them together, so each arm draws its seeds by itself. In two *revisions* of one arm, runs with the same
-labels may be anything from the same network bit for bit (the change did not touch it) to two independent trainings. Only
-the difference per (patient, generator seed, segmenter seed) is right in all cases: its variance over seeds is
-Var(head) + Var(base) - 2 Cov(head, base), measured as it is. Drawing the two sides apart leaves the covariance out: with
-correlated runs the interval is too wide, and a revision against itself would not be exactly 0. Where the seed labels of
-a factor differ there are no pairs, and each side draws that factor by itself.
+data; nothing ties them together, so each arm draws its seeds by itself. In two *revisions* of one arm, runs with the
+same labels may be anything from the same network bit for bit (the change did not touch it) to two independent
+trainings. Only the difference per (patient, generator seed, segmenter seed) is right in all cases: its variance over
+seeds is Var(head) + Var(base) - 2 Cov(head, base), measured as it is. Drawing the two sides apart leaves the covariance
+out: with correlated runs the interval is too wide, and a revision against itself would not be exactly 0. Where the seed
+labels of a factor differ there are no pairs, and each side draws that factor by itself.
 """
 
 from __future__ import annotations

@@ -73,6 +73,37 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
+def parse_yaml(content: bytes, file: Path | str) -> dict[str, Any]:
+    """A YAML mapping of any origin, such as a git object; `file` names it in errors.
+
+    Raises:
+        UserError: it is not YAML or not a mapping.
+    """
+    import yaml
+
+    try:
+        # libyaml reads a dvc.lock in a tenth of the time; wheels have it, source builds may not.
+        found = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(
+            "file is not valid YAML", got=str(error), expected="YAML", remedy="correct the line", file=file
+        ) from error
+    if not isinstance(found, dict):
+        raise UserError("file holds no mapping", got=type(found).__name__, expected="a mapping", file=file)
+    return found
+
+
+def read_bytes(path: Path) -> bytes:
+    """A whole file.
+
+    Raises:
+        UserError: it is missing.
+    """
+    if not path.is_file():
+        raise missing_file(path)
+    return path.read_bytes()
+
+
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Tidy CSV; an undefined value is an empty cell; floats keep 6 significant digits so that files are stable."""
     with atomic_file(path) as temporary:

@@ -9,6 +9,7 @@ from augbench.core.runs import Run
 COHORTS = Path("data/cohort")
 PREDICTIONS = Path("data/predictions")
 REPORTS = Path("reports")
+LOCK = Path("dvc.lock")
 FIGURES = REPORTS / "figures"
 #: Git-ignored working state: provenance of the last run of each stage.
 STATE = Path(".augbench")

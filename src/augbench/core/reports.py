@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from augbench.core.artifacts import missing_file, write_csv, write_json
+from augbench.core.artifacts import read_bytes, write_csv, write_json
 from augbench.core.errors import UserError
 
 #: Raised by one whenever a column or key of any report changes its name, unit or meaning.
@@ -31,7 +31,7 @@ def write_report_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def read_report_table(path: Path, columns: Sequence[str], text: Sequence[str] = ()) -> pd.DataFrame:
     """What `write_report_table` wrote, without the column `schema`; arguments and errors as in `parse_report_table`."""
-    return parse_report_table(_content(path), columns, text=text, file=path)
+    return parse_report_table(read_bytes(path), columns, text=text, file=path)
 
 
 def read_report_json(path: Path) -> Any:
@@ -41,7 +41,7 @@ def read_report_json(path: Path) -> Any:
         UserError: the file is missing, is not JSON or has another schema.
     """
     try:
-        found = json.loads(_content(path))
+        found = json.loads(read_bytes(path))
     except ValueError as error:
         raise UserError(
             "file is not valid JSON", got=str(error), expected="a JSON document", remedy="remake it", file=path
@@ -88,12 +88,6 @@ def parse_report_table(
     return table
 
 
-def _content(path: Path) -> bytes:
-    if not path.is_file():
-        raise missing_file(path)
-    return path.read_bytes()
-
-
 def _require_schema(found: Any, file: str, where: str = "") -> None:
     if found == SCHEMA:
         return
@@ -108,4 +102,8 @@ def _require_schema(found: Any, file: str, where: str = "") -> None:
 
 
 def _remedy(where: str) -> str:
-    return f"run `augbench repro` again{where} and commit reports/" if where else "run `augbench repro` again"
+    return (
+        f"run `augbench repro` again{where}, and commit reports/ and dvc.lock"
+        if where
+        else "run `augbench repro` again"
+    )
