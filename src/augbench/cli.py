@@ -116,11 +116,25 @@ def compare() -> None:
 
 
 @app.command(rich_help_panel=_STAGES)
-def report() -> None:
-    """Draw the figures and write reports/report.html."""
+def report(
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="BASE", help="Only rewrite the page, with a section on what changed since this revision."),
+    ] = None,
+) -> None:
+    """Draw the figures and write reports/report.html.
+
+    `augbench report --since main` after `augbench repro` adds the section "Since main"; no hashed file changes.
+    """
     from augbench.stages import report as stage
 
-    _stage("report", stage.run)
+    if since is None:
+        _stage("report", stage.run)
+        return
+    from augbench.core.params import read_params
+    from augbench.stages.diff import since as changed_since
+
+    stage.write_page(read_params(), changed_since(since))
 
 
 @app.command(rich_help_panel=_USER)
@@ -185,6 +199,34 @@ def export_frames(name: Name, seed: Seed) -> None:
     params = read_params()
     torch.set_num_threads(params.compute.threads)
     typer.echo(f"wrote {run(params, name, seed)}; put the masks into its labelsTr and run: augbench repro")
+
+
+@app.command(rich_help_panel=_USER)
+def diff(
+    base: Annotated[str, typer.Argument(help="Revision to compare with: a branch, tag, commit or HEAD~1.")],
+    head: Annotated[str | None, typer.Argument(help="Revision to judge; left out: the working tree.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown for a pull request.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, every number of every row.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with a forest plot to this file.")] = None,
+) -> None:
+    """Show what changed for every patient between two revisions, and whether it matters.
+
+    Reads reports/ out of git: nothing is checked out, no data is needed. Each external patient is paired with himself,
+    and each run with the run of the same seeds. The verdict is the report's: [bold]equivalent[/bold] (inside the margin),
+    [bold]better[/bold], [bold]worse[/bold], [bold]inconclusive[/bold] (more seeds or patients needed), or significant but
+    negligible. Shown is every metric that has a margin in params.yaml.
+
+    What is not comparable is refused: other external patients or images, structures, views or metric definitions.
+
+    [bold]augbench diff main[/bold]: this working tree against main
+
+    [bold]augbench diff HEAD~1 HEAD --markdown[/bold]: the last commit, as a comment for its pull request
+
+    [bold]augbench diff v1.0 main --html changes.html[/bold]: two releases, with figures
+    """
+    from augbench.stages.diff import run
+
+    run(base, head, markdown=markdown, as_json=as_json, html=html)
 
 
 @app.command(rich_help_panel=_USER)

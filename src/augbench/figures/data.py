@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from augbench.figures.since import Since
+
 COMPARISON = [
     *("view", "structure", "metric", "arm", "reference_arm", "n_subjects", "mean_arm", "mean_reference"),
     *("mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "sd_paired", "p_wilcoxon", "p_holm", "verdict"),
@@ -60,6 +62,7 @@ class ReportData:
         variance: sd in Dice; optional column `arm`.
         sheets: name (`real` or a generator) -> PNG of `sheets.contact_sheet`.
         examples: PNG of `sheets.example_segmentations`.
+        since: differences from a base revision; None: no section.
 
     Raises:
         ValueError: a table lacks a column.
@@ -76,6 +79,7 @@ class ReportData:
     variance: pd.DataFrame = field(default_factory=partial(empty, "variance"))
     sheets: Mapping[str, bytes] = field(default_factory=dict)
     examples: bytes | None = None
+    since: Since | None = None
 
     def __post_init__(self) -> None:
         for table, columns in _COLUMNS.items():

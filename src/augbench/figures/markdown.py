@@ -33,7 +33,7 @@ def _arms(overall: pd.DataFrame, sites: pd.DataFrame) -> str:
         interval = f"{row['mean_difference']:+.4f} [{row['ci_low']:+.4f}, {row['ci_high']:+.4f}]"
         rows.append([row["arm"], *_sites(means, row["arm"]), f"{ratio:.3f}", interval, row["verdict"]])
     head = ["arm", "same site", "development", "external", "ratio to real", "difference [95% CI]", "verdict"]
-    return _table(head, rows)
+    return markdown_table(head, rows)
 
 
 def _sites(means: dict[tuple[str, str], float], arm: str) -> list[str]:
@@ -42,7 +42,7 @@ def _sites(means: dict[tuple[str, str], float], arm: str) -> list[str]:
 
 def _targets(targets: Sequence[Any]) -> str:
     rows = [[target["name"], target["wanted"], target["found"], target["status"]] for target in targets]
-    return _table(["target", "wanted", "found", "result"], rows)
+    return markdown_table(["target", "wanted", "found", "result"], rows)
 
 
 def _structures(rows: pd.DataFrame, arm: str) -> str:
@@ -61,9 +61,9 @@ def _structures(rows: pd.DataFrame, arm: str) -> str:
         for row in rows[rows["view"] != "all"].to_dict("records")
     ]
     head = ["view", "structure", "n", "arm", "real", "difference", "95% CI", "p (Holm)", "verdict"]
-    return f"**{arm} against real**\n\n{_table(head, shown)}"
+    return f"**{arm} against real**\n\n{markdown_table(head, shown)}"
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def markdown_table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

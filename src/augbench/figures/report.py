@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from augbench.figures import charts, tables, words
+from augbench.figures import charts, tables
 from augbench.figures.arms import (
     CONTROLS,
     REAL,
@@ -23,6 +23,8 @@ from augbench.figures.headline import flags, headline
 from augbench.figures.paper import CITATION, DOI, PATIENTS, REFERENCES
 from augbench.figures.prose import limits, summary
 from augbench.figures.seeds import several_runs
+from augbench.figures.since_page import section
+from augbench.figures.templates import environment
 
 __all__ = [
     "AUDIT",
@@ -63,24 +65,13 @@ def figures(data: ReportData) -> dict[str, list[str]]:
 
 def render(data: ReportData) -> str:
     """The whole page. Same data, same text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("augbench.figures", "."),
-        # Names of cases, arms and datasets come from the user's files and stay text whatever they contain.
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["words"] = words
-    environment.filters["capitalize_first"] = words.capitalise
     dice = data.comparison[data.comparison["metric"] == "dice"]
     head = headline(data.comparison, data.audit)
     arms = sort_arms(dice["arm"])
     studied = [arm for arm in arms if kind(arm) != "control"]
-    page = environment.get_template("report.html.j2")
+    page = environment().get_template("report.html.j2")
     return page.render(
         data=data,
         scheme=data.scheme,
@@ -116,6 +107,7 @@ def render(data: ReportData) -> str:
         params=tables.flattened(data.provenance.get("params", {})),
         stages=tables.stage_table(list(data.provenance.get("stages", []))),
         colours=STRUCTURE_COLOURS,
+        since=section(data.since) if data.since is not None else None,
     )
 
 

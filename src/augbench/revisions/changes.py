@@ -21,6 +21,7 @@ _METRIC_CODE = Path("src/augbench/metrics")
 _COHORT_KEYS = ("seed", "dataset", "datasets", "image_size")
 #: Randomness and sampling: a difference may be theirs and not the change's.
 _DRAW_KEYS = ("seed", "generator_seeds", "segmenter_seeds", "sampling", "labelling")
+_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -144,3 +145,20 @@ def _keys(rows: Iterable[tuple[str, Any, Any]]) -> str:
 
 def _under(rows: Iterable[tuple[str, Any, Any]], sections: Iterable[str]) -> tuple[tuple[str, Any, Any], ...]:
     return tuple(row for row in rows if row[0].partition(".")[0] in sections)
+
+
+def notes(found: Changes, base: RevisionReports, head: RevisionReports) -> list[str]:
+    """Sentences on everything but the scores that a reader must know: doubts, arms, seeds, parameters."""
+    said = [*base.notes, *(note for note in head.notes if note not in base.notes)]
+    for delta, what in ((found.arms, "arm"), (found.metrics, "metric")):
+        for names, side in ((delta.lost, base.label), (delta.new, head.label)):
+            if names:
+                said.append(f"{what}{'s' if len(names) > 1 else ''} only in {side}, not compared: {', '.join(names)}")
+    if found.draws:
+        said.append(f"changed seeds or sampling: {_keys(found.draws)}")
+    if found.metric_code:
+        said.append(f"the code of the metrics changed ({_METRIC_CODE}); a difference may be the ruler's")
+    if found.params:
+        more = f", and {len(found.params) - _SHOWN} more" if len(found.params) > _SHOWN else ""
+        said.append(f"other changed parameters: {_keys(found.params[:_SHOWN])}{more}")
+    return said

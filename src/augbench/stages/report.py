@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from augbench.core.shards import read_shards
 from augbench.core.types import COHORTS
 from augbench.figures.report import AUDIT, COMPARISON, CURVES, DOSE, SITE_SCORES, ReportData, figures, render
 from augbench.figures.sheets import Example, contact_sheet, example_segmentations
+from augbench.figures.since import Since
 from augbench.stages.audit import FLOOR
 
 _FRAMES_A_VIEW = 6
@@ -50,9 +52,9 @@ def run(params: Params) -> None:
     _write_page(data)
 
 
-def write_page(params: Params) -> None:
-    """The page alone, with what is known by now of what the stages cost."""
-    _write_page(_collect(params))
+def write_page(params: Params, since: Since | None = None) -> None:
+    """The page alone, with what is known by now of what the stages cost, and with what changed since a revision."""
+    _write_page(replace(_collect(params), since=since))
 
 
 def _write_page(data: ReportData) -> None:
