@@ -27,6 +27,17 @@ app = typer.Typer(
 )
 _STAGES = "Pipeline stages (dvc repro calls them)"
 _USER = "Your commands"
+_DIFF = (
+    "Show what changed for every patient between two revisions, and whether it matters.\n\n"
+    "Reads reports/ out of git: nothing is checked out and no data is needed. Every external patient is paired with "
+    "himself, and every run with the run of the same seeds. The verdict is the report's: [bold]equivalent[/bold] "
+    "(within the margin), [bold]better[/bold], [bold]worse[/bold], [bold]inconclusive[/bold] (it takes more seeds or "
+    "patients), or significant but negligible. Shown is every metric that has a margin in params.yaml.\n\n"
+    "What is not comparable is refused: other external patients or images, structures, views or metric definitions.\n\n"
+    "[bold]augbench diff main[/bold]   this working tree against main\n\n"
+    "[bold]augbench diff HEAD~1 HEAD --markdown[/bold]   the last commit, as a comment for its pull request\n\n"
+    "[bold]augbench diff v1.0 main --html changes.html[/bold]   two releases, with figures"
+)
 
 Name = Annotated[str, typer.Argument(help="Component name: a key of `generators` in params.yaml.")]
 Seed = Annotated[int, typer.Argument(help="Seed: an entry of the seed list in params.yaml.")]
@@ -201,7 +212,7 @@ def export_frames(name: Name, seed: Seed) -> None:
     typer.echo(f"wrote {run(params, name, seed)}; put the masks into its labelsTr and run: augbench repro")
 
 
-@app.command(rich_help_panel=_USER)
+@app.command(rich_help_panel=_USER, help=_DIFF)
 def diff(
     base: Annotated[str, typer.Argument(help="Revision to compare with: a branch, tag, commit or HEAD~1.")],
     head: Annotated[str | None, typer.Argument(help="Revision to judge; left out: the working tree.")] = None,
@@ -209,21 +220,7 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, every number of every row.")] = False,
     html: Annotated[Path | None, typer.Option(help="Also write a page with a forest plot to this file.")] = None,
 ) -> None:
-    """Show what changed for every patient between two revisions, and whether it matters.
-
-    Reads reports/ out of git: nothing is checked out, no data is needed. Each external patient is paired with himself,
-    and each run with the run of the same seeds. The verdict is the report's: [bold]equivalent[/bold] (inside the margin),
-    [bold]better[/bold], [bold]worse[/bold], [bold]inconclusive[/bold] (more seeds or patients needed), or significant but
-    negligible. Shown is every metric that has a margin in params.yaml.
-
-    What is not comparable is refused: other external patients or images, structures, views or metric definitions.
-
-    [bold]augbench diff main[/bold]: this working tree against main
-
-    [bold]augbench diff HEAD~1 HEAD --markdown[/bold]: the last commit, as a comment for its pull request
-
-    [bold]augbench diff v1.0 main --html changes.html[/bold]: two releases, with figures
-    """
+    """Show what changed for every patient between two revisions, and whether it matters."""
     from augbench.stages.diff import run
 
     run(base, head, markdown=markdown, as_json=as_json, html=html)

@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from augbench.figures.markdown import markdown_table
 from augbench.figures.since import Since, how, overall_rows, patients, structure_rows, title
+from augbench.figures.words import capitalise
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _STYLES = {"equivalent": "green", "negligible": "yellow", "better": "blue", "worse": "bold red", "inconclusive": "dim"}
-_HEAD = ("base", "head", "difference", "95% CI", "p", "verdict")
+_HEAD = ("base", "head", "diff", "95% CI", "p", "verdict")
 
 
 def print_since(since: Since, console: Console) -> None:
     """Overall rows first, then each changed arm's structures."""
     from rich.markup import escape
 
-    console.print(f"[bold]{escape(title(since))}[/bold], {patients(since)}", soft_wrap=True)
+    console.print(f"[bold]{escape(capitalise(title(since)))}[/bold], {patients(since)}", soft_wrap=True)
     for note in since.notes:
         console.print(f"[yellow]note:[/yellow] {escape(note)}", soft_wrap=True, highlight=False)
     for metric in since.metrics:
@@ -41,7 +42,7 @@ def _print_rows(console: Console, first: str, rows: list[dict[str, Any]]) -> Non
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column(escape(first), min_width=20)
+    table.add_column(escape(first))
     for name in _HEAD[:-1]:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column(_HEAD[-1])
@@ -53,7 +54,7 @@ def _print_rows(console: Console, first: str, rows: list[dict[str, Any]]) -> Non
 
 def markdown(since: Since) -> str:
     """Overall rows and changed verdicts in sight, structures and notes folded: short enough for a comment."""
-    parts = [f"### {_plain(title(since))}"]
+    parts = [f"### {_plain(capitalise(title(since)))}"]
     for metric in since.metrics:
         parts.append(_table("arm", overall_rows(since, metric)))
         parts.append(f"{patients(since)}. {how(since, metric)}")
