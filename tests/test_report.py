@@ -12,13 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from figures_factory import comparison_table, per_subject_table, report_data
+from revision_factory import scores
 
+from augbench.comparison.revision import revision_table
 from augbench.comparison.table import compare
 from augbench.comparison.unit import per_subject as averaged
 from augbench.figures.data import ReportData, empty
 from augbench.figures.headline import headline, is_flagged
 from augbench.figures.paper import TABLE_1
 from augbench.figures.report import render
+from augbench.figures.since import Since
 from augbench.figures.words import difference, duration, interval, median_iqr, number, p_value, significant
 
 SMALL = {"sax": ("LV", "RV"), "4ch": ("LV",)}
@@ -299,3 +302,19 @@ def test_numbers_are_written_in_one_form() -> None:
     assert [duration(seconds) for seconds in (9.6, 59.7, 912.4, 7500)] == [
         *("9.6 s", "1 min 00 s", "15 min 12 s", "2 h 05 min")
     ]
+
+
+def test_a_base_revision_adds_a_section_in_its_place(small: ReportData, html: str) -> None:
+    assert 'id="since"' not in html
+    base = scores()
+    table = revision_table(base, scores(shift=-0.05), margins={"dice": 0.01}, n_boot=200, rng=np.random.default_rng(0))
+    since = Since("main <b>", "working tree", table[table["metric"] == "dice"], {"dice": 0.01}, ["a doubt"])
+    page = render(replace(small, since=since))
+    titles = re.findall(r'<h2 id="([a-z]+)"><span class="no">([0-9]+)', page)
+    assert [int(number) for _, number in titles] == list(range(1, len(titles) + 1))
+    names = [name for name, _ in titles]
+    assert names[names.index("since") - 1 : names.index("since") + 2] == ["differences", "since", "dose"]
+    assert re.findall(r'<a href="#([a-z]+)">', page)[: len(names)] == names
+    assert "Since main &lt;b&gt;" in page
+    assert "A doubt." in page
+    assert "\u22120.0500" in page

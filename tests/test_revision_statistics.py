@@ -136,12 +136,11 @@ def test_seeds_drawn_apart_waste_the_pairing_and_pairs_are_right_either_way() ->
     for correlation in (0.0, 0.95):
         holds, width = coverage(correlation, PAIRED)
         apart, apart_width = coverage(correlation, APART)
-        # 120 intervals at 95%: a share below 0.86 has a chance under 1e-4. Four seeds a side keep even the right ones
-        # a little short of 95%.
+        # Four seeds a side keep a percentile interval a little short of 95%.
         assert holds > 0.80
         if correlation:
-            # The pairing is known to be there and thrown away: several times too wide, so it never misses.
-            assert apart == 1.0
+            # The pairing is there and thrown away: several times too wide, so it hardly ever misses.
+            assert apart > 0.97
             assert apart_width > 3 * width
         else:
             assert width == pytest.approx(apart_width, rel=0.1)

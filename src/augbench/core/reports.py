@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def parse_report_table(
 def _require_schema(found: Any, file: str, where: str = "") -> None:
     if found == SCHEMA:
         return
-    newer = isinstance(found, (int, float)) and found > SCHEMA
+    newer = isinstance(found, Real) and float(found) > SCHEMA
     raise UserError(
         f"the report{where} was written by {'a newer' if newer else 'an older'} augbench",
         got="no schema" if found is None else f"schema {found}",
