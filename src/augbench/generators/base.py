@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from augbench.core.checkpoints import Checkpoints
 from augbench.core.component import Component
 from augbench.core.types import Frames, Pairs
 
@@ -25,6 +26,7 @@ class FitContext:
         dataset_name, dataset_params: the dataset behind the frames; the oracle draws from it.
         accelerator: `cpu` or `gpu`.
         curve: rows of the training curve (`kimg` and any scores), appended to by the fit; the stage writes them.
+        checkpoints: where a long fit saves its state now and then, and finds it again; None: nowhere.
     """
 
     seed: int
@@ -32,6 +34,7 @@ class FitContext:
     dataset_params: dict[str, Any]
     accelerator: str = "cpu"
     curve: list[dict[str, float | str]] = field(default_factory=list)
+    checkpoints: Checkpoints | None = None
 
 
 class FittedGenerator(ABC):

@@ -1,0 +1,74 @@
+"""SIGTERM and SIGUSR1 (a preempted cluster job): save, then leave with a code that says "start me again".
+
+A stage without checkpoints leaves at once. One with checkpoints is left at its next save, so that no work is lost.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+#: Exit code of a stage or run that was asked to stop and can be started again (EX_TEMPFAIL of sysexits.h).
+EXIT_STOPPED = 75
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+
+
+class _State:
+    """Of this process; a signal handler has no other place to find it."""
+
+    requested = False
+    deferred = 0
+    #: Unfinished files and folders of this process, removed if it leaves at once.
+    temporaries: set[Path] = set()  # noqa: RUF012
+
+
+def install() -> None:
+    """Let this process leave in order when it is asked to stop; call it again if a library replaced the handlers."""
+    for number in SIGNALS:
+        signal.signal(number, _handle)
+
+
+def requested() -> bool:
+    """Whether the process was asked to stop."""
+    return _State.requested
+
+
+def defer(on: bool) -> None:
+    """Between `defer(True)` and `defer(False)` a request to stop only sets `requested`: the task saves and leaves."""
+    _State.deferred += 1 if on else -1
+
+
+@contextmanager
+def temporary(path: Path) -> Iterator[None]:
+    """Within, `path` is an unfinished file or folder that nobody must find."""
+    _State.temporaries.add(path)
+    try:
+        yield
+    finally:
+        _State.temporaries.discard(path)
+
+
+def leave() -> None:
+    """End the process with `EXIT_STOPPED`."""
+    raise SystemExit(EXIT_STOPPED)
+
+
+def _handle(number: int, frame: FrameType | None) -> None:
+    _State.requested = True
+    if _State.deferred:
+        return
+    for path in _State.temporaries:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    print(f"augbench: stopped by {signal.Signals(number).name}; start it again to go on", file=sys.stderr, flush=True)
+    # Not an exception: it could be swallowed wherever the signal happens to arrive.
+    os._exit(EXIT_STOPPED)
