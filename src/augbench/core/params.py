@@ -98,6 +98,12 @@ class Compute(_Strict):
 
     accelerator: Literal["cpu", "gpu"]
     threads: int = Field(ge=1, le=256, description="threads a stage uses; results are reproducible for one value")
+    deterministic: bool = Field(
+        default=True, description="use deterministic kernels alone; a layer that has none on the device is an error"
+    )
+    checkpoint_seconds: float = Field(
+        default=60, gt=0, le=86400, description="time between two checkpoints of a long task; no part of any result"
+    )
 
 
 class Params(_Strict):
