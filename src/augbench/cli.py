@@ -241,9 +241,9 @@ def _stage(name: str, run: Callable[..., None], *, threaded: bool = False) -> No
 
     params = read_params()
     if threaded:
-        import torch
+        from augbench.core.compute import configure
 
-        torch.set_num_threads(params.compute.threads)
+        configure(params.compute)
     with recorded(name):
         run(params)
 

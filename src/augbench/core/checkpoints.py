@@ -190,3 +190,25 @@ def restore_optimiser(
         number, name = full.split(".")
         state.setdefault(int(number), {})[name] = number_value
     optimiser.load_state_dict({"state": state, "param_groups": content["param_groups"]})
+
+
+def random_state() -> dict[str, Tensor]:
+    """torch's own generators: of the CPU, and of every GPU in use."""
+    import torch
+
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return {"cpu": torch.get_rng_state()} | {f"gpu{number}": state for number, state in enumerate(gpus)}
+
+
+def set_random_state(states: Mapping[str, Tensor]) -> None:
+    """Put back what `random_state` gave."""
+    import torch
+
+    torch.set_rng_state(states["cpu"])
+    for number in range(len(states) - 1):
+        torch.cuda.set_rng_state(states[f"gpu{number}"], number)
+
+
+def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those whose name starts with `prefix`, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
@@ -21,15 +22,15 @@ _LIBRARIES = ("torch", "numpy", "scipy", "pandas", "monai", "pytorch-lightning",
 _DIGITS = 16
 
 
-def checkpoints_of(params: Params, out: Path, part: str = "") -> Checkpoints | None:
-    """Where the stage that makes `out` keeps its checkpoints; None where dvc.yaml has no such stage.
+def checkpoints_of(params: Params, out: Path, part: str = "") -> AbstractContextManager[Checkpoints | None]:
+    """Where the stage that makes `out` keeps its checkpoints; gives None where dvc.yaml has no such stage.
 
     Args:
         part: name of one of several tasks of the stage.
     """
     stage = stage_that_makes(out, params)
     if stage is None:
-        return None
+        return nullcontext()
     task = f"{stage.name}+{part}" if part else stage.name
     return Checkpoints(task, key_of(stage, params), every_seconds=params.compute.checkpoint_seconds)
 

@@ -23,6 +23,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 class _State:
     """Of this process; a signal handler has no other place to find it."""
 
+    installed = False
     requested = False
     deferred = 0
     #: Unfinished files and folders of this process, removed if it leaves at once.
@@ -30,9 +31,16 @@ class _State:
 
 
 def install() -> None:
-    """Let this process leave in order when it is asked to stop; call it again if a library replaced the handlers."""
+    """Let this process leave in order when it is asked to stop."""
+    _State.installed = True
     for number in SIGNALS:
         signal.signal(number, _handle)
+
+
+def install_again() -> None:
+    """After a library replaced the handlers; nothing in a process that never called `install`."""
+    if _State.installed:
+        install()
 
 
 def requested() -> bool:

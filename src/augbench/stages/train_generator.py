@@ -7,6 +7,7 @@ import pandas as pd
 from augbench.core import layout
 from augbench.core.artifacts import save_weights
 from augbench.core.component import create
+from augbench.core.fingerprint import checkpoints_of
 from augbench.core.params import Params
 from augbench.core.reports import write_report_table
 from augbench.core.seeding import child_seed
@@ -23,7 +24,9 @@ def run(params: Params, name: str, seed: int) -> None:
         accelerator=params.compute.accelerator,
     )
     generator = create("generators", name, params.generators[name])
-    fitted = generator.fit(generator_frames(params), context)
+    frames = generator_frames(params)
+    with checkpoints_of(params, layout.generator(name, seed)) as context.checkpoints:
+        fitted = generator.fit(frames, context)
     tensors, config = fitted.state()
     save_weights(layout.generator(name, seed) / "generator.safetensors", tensors, config)
     curve = pd.DataFrame(context.curve, columns=list(context.curve[0]) if context.curve else ["kimg"])

@@ -10,6 +10,7 @@ import pandas as pd
 from augbench.core import layout
 from augbench.core.artifacts import atomic_folder, load_weights, save_weights, write_csv
 from augbench.core.component import create
+from augbench.core.fingerprint import checkpoints_of
 from augbench.core.params import Params
 from augbench.core.runs import Run
 from augbench.core.seeding import child_seed
@@ -29,16 +30,19 @@ def run(params: Params, task: Run) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(child_seed(seed, "weights"))
         network = _segmenter(params).build(cohort.scheme.classes, params.image_size)
-    curve = fit(
-        network,
-        pairs,
-        validation,
-        params.training,
-        params.augmentation,
-        seed=seed,
-        accelerator=params.compute.accelerator,
-        description=f"train {task.name}",
-    )
+    with checkpoints_of(params, layout.model(task)) as checkpoints:
+        curve = fit(
+            network,
+            pairs,
+            validation,
+            params.training,
+            params.augmentation,
+            seed=seed,
+            accelerator=params.compute.accelerator,
+            deterministic=params.compute.deterministic,
+            description=f"train {task.name}",
+            checkpoints=checkpoints,
+        )
     with atomic_folder(layout.model(task)) as folder:
         config = {"segmenter": params.segmenter, "image_size": params.image_size, "arm": task.arm}
         structures = list(cohort.scheme.structures)

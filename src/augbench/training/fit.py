@@ -11,8 +11,18 @@ import pytorch_lightning as pl
 import torch
 from monai.losses.dice import DiceCELoss
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
+from augbench.core import interrupt
+from augbench.core.checkpoints import (
+    Checkpoint,
+    Checkpoints,
+    optimiser_state,
+    random_state,
+    restore_optimiser,
+    set_random_state,
+    with_prefix,
+)
 from augbench.core.params import Augmentation, Training
 from augbench.core.progress import Progress, progress
 from augbench.core.seeding import child_seed
@@ -22,12 +32,12 @@ from augbench.training.batches import AugmentedFrames
 
 
 class SegmentationModule(pl.LightningModule):
-    """Dice + cross-entropy, AdamW, one-cycle learning rate."""
+    """Dice + cross-entropy, AdamW, one-cycle learning rate; from `start` on where one is given."""
 
-    def __init__(self, network: nn.Module, params: Training) -> None:
+    def __init__(self, network: nn.Module, params: Training, start: Checkpoint | None = None) -> None:
         super().__init__()
         self.network = network
-        self._params = params
+        self._params, self._start = params, start
         # Over the batch: a structure that a view does not show would otherwise give every such frame a Dice of its own.
         self._loss = DiceCELoss(softmax=True, to_onehot_y=True, batch=True, include_background=False)
 
@@ -42,30 +52,67 @@ class SegmentationModule(pl.LightningModule):
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, max_lr=self._params.learning_rate, total_steps=self._params.steps, pct_start=0.2
         )
+        if self._start is not None:
+            restore_optimiser(optimiser, "optimiser", self._start.tensors, self._start.state["optimiser"])
+            schedule.load_state_dict(self._start.state["schedule"])
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 class _Selection(pl.Callback):
-    """Scores the real validation patients now and then and keeps the weights to return; draws the progress."""
+    """Scores the real validation patients now and then and keeps the weights to return; draws the progress; saves."""
 
-    def __init__(self, validation: Frames, params: Training, bar: Progress) -> None:
+    def __init__(
+        self,
+        validation: Frames,
+        params: Training,
+        bar: Progress,
+        checkpoints: Checkpoints | None,
+        start: Checkpoint | None,
+    ) -> None:
         self._validation, self._params, self._bar = validation, params, bar
+        self._checkpoints, self._start = checkpoints, start
+        self.step = 0
         self.best: dict[str, Tensor] = {}
         self.best_dice = -1.0
         self.curve: list[dict[str, float]] = []
+        if start is not None:
+            self.step = start.step
+            self.best = with_prefix(start.tensors, "best.")
+            self.best_dice, self.curve = start.state["best_dice"], start.state["curve"]
+
+    def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
+        # Lightning's own handler ends the training loop in another way.
+        interrupt.install_again()
+
+    def on_train_batch_start(self, trainer: pl.Trainer, module: Any, *_: object) -> None:
+        # Not earlier: the data loader draws a number when it starts, which it had drawn before the checkpoint, too.
+        if self._start is not None:
+            set_random_state(with_prefix(self._start.tensors, "random."))
+            self._start = None
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, *_: object) -> None:
-        step = trainer.global_step
+        self.step += 1
+        step, last = self.step, self.step == self._params.steps
         self._bar.advance(1, note=f"loss {float(outputs['loss']):.3f}")
-        if step % self._params.validate_every and step != self._params.steps:
-            return
-        row = {"step": step, "loss": float(outputs["loss"])}
-        if self._params.selection == "best":
-            row["validation_dice"] = dice = validation_dice(module.network, self._validation)
-            if dice > self.best_dice:
-                self.best_dice = dice
-                self.best = {name: value.detach().clone() for name, value in module.network.state_dict().items()}
-        self.curve.append(row)
+        if step % self._params.validate_every == 0 or last:
+            row = {"step": step, "loss": float(outputs["loss"])}
+            if self._params.selection == "best":
+                row["validation_dice"] = dice = validation_dice(module.network, self._validation)
+                if dice > self.best_dice:
+                    self.best_dice = dice
+                    self.best = {name: value.detach().clone() for name, value in module.network.state_dict().items()}
+            self.curve.append(row)
+        if self._checkpoints is not None and (last or self._checkpoints.due()):
+            self._save(self._checkpoints, trainer, module)
+
+    def _save(self, checkpoints: Checkpoints, trainer: pl.Trainer, module: Any) -> None:
+        tensors, optimiser = optimiser_state(trainer.optimizers[0], "optimiser")
+        tensors |= {f"network.{name}": value for name, value in module.network.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        tensors |= {f"random.{name}": value for name, value in random_state().items()}
+        schedule = trainer.lr_scheduler_configs[0].scheduler.state_dict()
+        state = {"optimiser": optimiser, "schedule": schedule, "best_dice": self.best_dice, "curve": self.curve}
+        checkpoints.save(self.step, tensors, state)
 
 
 def fit(
@@ -78,21 +125,34 @@ def fit(
     seed: int,
     accelerator: str,
     description: str,
+    deterministic: bool = True,
+    checkpoints: Checkpoints | None = None,
 ) -> list[dict[str, float]]:
     """Train `network` in place on a pool of pairs (n, 2, H, W) uint8; returns its validation curve.
 
     Every arm takes exactly `training.steps` optimiser steps, however large its pool. With `selection: best` the weights
     with the highest Dice on the real validation patients remain, in synthetic arms too; with `last` the final ones.
+    With `checkpoints` it goes on from the latest and ends in the same weights as one that was never stopped.
     """
     _quiet()
+    start = None if checkpoints is None else checkpoints.latest()
+    if start is not None:
+        network.load_state_dict(with_prefix(start.tensors, "network."))
     frames = AugmentedFrames(pool, training.steps * training.batch_size, augmentation, child_seed(seed, "draws"))
-    # Workers on two cores cost more than they give for small images (measured), so frames are made in this process.
-    loader = DataLoader(frames, batch_size=training.batch_size, shuffle=False, num_workers=0)
-    module = SegmentationModule(network.to(memory_format=torch.channels_last), training)
-    with progress(description, training.steps, "steps") as bar:
-        selection = _Selection(validation, training, bar)
+    module = SegmentationModule(network.to(memory_format=torch.channels_last), training, start)
+    with progress(description, training.steps, "steps") as bar, torch.random.fork_rng():
+        # Dropout, the one thing that draws from torch's own generator.
+        torch.manual_seed(child_seed(seed, "dropout"))
+        selection = _Selection(validation, training, bar, checkpoints, start)
+        bar.advance(selection.step)
+        left = training.steps - selection.step
+        # Place k of the data follows from (seed, k): a resumed training starts there, and Lightning's own loop
+        # counters, which do not survive a restart within an epoch (Lightning issue 17543), are not needed.
+        rest = Subset(frames, range(selection.step * training.batch_size, len(frames)))
+        # Workers on two cores cost more than they give for small images (measured), so frames are made in this process.
+        loader = DataLoader(rest, batch_size=training.batch_size, shuffle=False, num_workers=0)
         trainer = pl.Trainer(
-            max_steps=training.steps,
+            max_steps=left,
             max_epochs=1,
             accelerator=accelerator,
             devices=1,
@@ -101,11 +161,12 @@ def fit(
             enable_progress_bar=False,
             enable_model_summary=False,
             callbacks=[selection],
-            deterministic=True,
+            deterministic=deterministic,
         )
-        trainer.fit(module, loader)
-    if trainer.global_step != training.steps:
-        raise RuntimeError(f"took {trainer.global_step} optimiser steps instead of {training.steps}")
+        if left:
+            trainer.fit(module, loader)
+    if selection.step != training.steps or trainer.global_step != left:
+        raise RuntimeError(f"took {selection.step} optimiser steps instead of {training.steps}")
     if selection.best:
         network.load_state_dict(selection.best)
     network.eval()
