@@ -7,15 +7,26 @@ Measured against PNG, Zarr and HDF5 before the choice: see docs/decisions/0002-s
 from __future__ import annotations
 
 import hashlib
+import sys
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from augbench.core.artifacts import atomic_file, atomic_folder, read_csv, read_json, write_csv, write_json
+from augbench.core.artifacts import (
+    atomic_file,
+    atomic_folder,
+    read_array,
+    read_csv,
+    read_json,
+    write_array,
+    write_csv,
+    write_json,
+)
+from augbench.core.checkpoints import Checkpoints
 from augbench.core.errors import UserError
 from augbench.core.types import FRAME_COLUMNS, SYNTHETIC_COLUMNS, Frames, LabelScheme, Pairs, require_disjoint_subjects
 
@@ -82,6 +93,48 @@ def write_shards(
             "shards": shards,
         }
         write_json(temporary / "manifest.json", manifest)
+
+
+def kept_blocks(
+    blocks: Callable[[int], Iterable[Pairs]], checkpoints: Checkpoints | None
+) -> Generator[Pairs, None, None]:
+    """The blocks of `blocks(0)`; those that an interrupted run finished come from its checkpoints.
+
+    Args:
+        blocks: the blocks (m, 2, H, W) from the n-th frame on; a run is interrupted between two blocks only.
+    """
+    if checkpoints is None:
+        yield from blocks(0)
+        return
+    found = checkpoints.latest()
+    pieces: list[list[Any]] = []
+    done = 0
+    for name, digest, frames in [] if found is None else found.state["pieces"]:
+        path = checkpoints.folder / name
+        if not path.is_file() or _sha256(path) != digest:
+            print(f"{path} is missing or damaged: frames from {done} on are made again", file=sys.stderr, flush=True)
+            break
+        pieces.append([name, digest, frames])
+        done += frames
+        yield read_array(path)
+    held: list[Pairs] = []
+
+    def save() -> None:
+        path = checkpoints.folder / f"from-{done - sum(map(len, held)):09d}.npy"
+        write_array(path, np.concatenate(held))
+        pieces.append([path.name, _sha256(path), sum(map(len, held))])
+        held.clear()
+        checkpoints.save(done, {}, {"pieces": pieces})
+
+    for block in blocks(done):
+        held.append(block)
+        done += len(block)
+        if checkpoints.due():
+            save()
+        yield block
+    # The rest is worth keeping only where there is more.
+    if pieces and held:
+        save()
 
 
 def read_shards(folder: Path, *, verify: bool = True) -> tuple[ShardArray, pd.DataFrame, LabelScheme]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from augbench.core import layout
 from augbench.core.component import create
+from augbench.core.fingerprint import checkpoints_of
 from augbench.core.params import Params
 from augbench.core.reports import write_report_json
 from augbench.core.runs import Run
@@ -29,22 +30,28 @@ def run(params: Params, name: str, seed: int) -> None:
     training = generator_frames(params)
     held_out = read_frames(layout.cohort("internal"))
     encode = segmenter_features(params)
-    found: dict[str, Any] = {"generator": name, "seed": seed}
-    for feature, options in params.audit.features.items():
-        extractor = create("features", feature, options)
+    with checkpoints_of(params, layout.audit(name, seed)) as checkpoints:
+        latest = None if checkpoints is None else checkpoints.latest()
+        found: dict[str, Any] = {} if latest is None else latest.state
+        for feature, options in params.audit.features.items():
+            extractor = create("features", feature, options)
 
-        def extract(frames: Frames, extractor: Any = extractor) -> NDArray[np.float64]:
-            return extractor.extract(frames.images, encode)
+            def extract(frames: Frames, extractor: Any = extractor) -> NDArray[np.float64]:
+                return extractor.extract(frames.images, encode)
 
-        for metric, metric_options in params.audit.metrics.items():
-            measure = create("metrics", metric, metric_options)
-            rng = child_rng(params.seed, "audit", name, seed, feature, metric)
-            if isinstance(measure, FidelityMetric):
-                result = _fidelity(measure, extract, synthetic, training, held_out, rng)
-            else:
-                result = _privacy(measure, extract, synthetic, training, held_out)
-            found.setdefault(metric, {})[feature] = result
-    write_report_json(layout.audit(name, seed), found)
+            for metric, metric_options in params.audit.metrics.items():
+                if feature in found.setdefault(metric, {}):
+                    continue
+                measure = create("metrics", metric, metric_options)
+                rng = child_rng(params.seed, "audit", name, seed, feature, metric)
+                if isinstance(measure, FidelityMetric):
+                    result = _fidelity(measure, extract, synthetic, training, held_out, rng)
+                else:
+                    result = _privacy(measure, extract, synthetic, training, held_out)
+                found[metric][feature] = result
+                if checkpoints is not None and checkpoints.due():
+                    checkpoints.save(sum(map(len, found.values())), {}, found)
+    write_report_json(layout.audit(name, seed), {"generator": name, "seed": seed, **found})
 
 
 def _fidelity(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from augbench.core import layout
+from augbench.core.fingerprint import checkpoints_of
 from augbench.core.params import Params
 from augbench.core.reports import write_report_table
 from augbench.core.shards import read_frames
@@ -19,7 +20,9 @@ _RUN = ["generator", "regime", "generator_seed", "segmenter_seed", "labels"]
 def run(params: Params) -> None:
     parts = []
     for role in ("internal", "development"):
-        rows, _ = score_runs(params, read_frames(layout.cohort(role)), {"dice": {}}, f"score {role}")
+        with checkpoints_of(params, layout.DEVELOPMENT, role) as checkpoints:
+            frames = read_frames(layout.cohort(role))
+            rows, _ = score_runs(params, frames, {"dice": {}}, f"score {role}", checkpoints)
         rows["value"] = pd.to_numeric(rows["value"])
         # Frames of a patient first, then patients: a patient with more frames must not weigh more.
         patients = rows.groupby([*_RUN, "view", "structure", "subject_id"], as_index=False, sort=False)["value"].mean()

@@ -16,8 +16,7 @@ def write_examples(frames: Frames, rows: pd.DataFrame, predictions: dict[str, Pa
 
     Per view, frames are ranked by the mean Dice over structures of the first compared generator's synthetic run.
     """
-    real = next(task for task in runs if task.regime == "real")
-    synthetic = next(task for task in runs if task.regime == "synthetic")
+    real, synthetic = shown_runs(runs)
     table = frames.table[["frame_id", "view", "subject_id"]].assign(
         real_arm=real.arm,
         synthetic_arm=synthetic.arm,
@@ -34,6 +33,11 @@ def write_examples(frames: Frames, rows: pd.DataFrame, predictions: dict[str, Pa
     with atomic_folder(layout.PREDICTIONS) as folder:
         write_array(folder / "examples.npy", np.stack([array[index] for array in maps], axis=1))
         write_csv(folder / "examples.csv", table.loc[index].assign(rank=[rank for _, rank in picks]))
+
+
+def shown_runs(runs: list[Run]) -> list[Run]:
+    """The first real and the first synthetic run."""
+    return [next(task for task in runs if task.regime == regime) for regime in ("real", "synthetic")]
 
 
 def _frame_dice(frames: Frames, rows: pd.DataFrame, task: Run) -> np.ndarray:

@@ -27,7 +27,7 @@ def run(params: Params, name: str, seed: int) -> Path:
     table, scheme, blocks = generated(params, name, seed)
 
     def pairs() -> Iterator[Pairs]:
-        for _, block in blocks:
+        for _, block in blocks(0):
             yield block
 
     export_frames(folder, pairs(), table, scheme)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -10,10 +10,11 @@ import pandas as pd
 from augbench.core import layout
 from augbench.core.artifacts import load_weights
 from augbench.core.component import create
+from augbench.core.fingerprint import checkpoints_of
 from augbench.core.params import Params
 from augbench.core.progress import progress
 from augbench.core.seeding import child_rng, child_seed
-from augbench.core.shards import read_shards, write_shards
+from augbench.core.shards import kept_blocks, read_shards, write_shards
 from augbench.core.types import LabelScheme, Pairs
 from augbench.stages.labels import labeller
 
@@ -23,11 +24,19 @@ _BLOCK = 256
 def run(params: Params, name: str, seed: int) -> None:
     table, scheme, blocks = generated(params, name, seed)
     label = labeller(params, name, seed, table, scheme)
-    write_shards(layout.synthetic(name, seed), (label(pairs, rows) for rows, pairs in blocks), table, scheme)
+    folder = layout.synthetic(name, seed)
+
+    def labelled(first: int) -> Iterator[Pairs]:
+        return (label(pairs, rows) for rows, pairs in blocks(first))
+
+    with checkpoints_of(params, folder) as checkpoints:
+        write_shards(folder, kept_blocks(labelled, checkpoints), table, scheme)
 
 
-def generated(params: Params, name: str, seed: int) -> tuple[pd.DataFrame, LabelScheme, Iterator[tuple[slice, Pairs]]]:
-    """The frames' table and scheme, and blocks of its rows with the pairs as the generator makes them."""
+def generated(
+    params: Params, name: str, seed: int
+) -> tuple[pd.DataFrame, LabelScheme, Callable[[int], Iterator[tuple[slice, Pairs]]]]:
+    """The frames' table and scheme, and a function from a first row to blocks of rows with the generator's pairs."""
     generator = create("generators", name, params.generators[name])
     weights = load_weights(layout.generator(name, seed) / "generator.safetensors")
     fitted = generator.restore(*weights, accelerator=params.compute.accelerator)
@@ -35,14 +44,15 @@ def generated(params: Params, name: str, seed: int) -> tuple[pd.DataFrame, Label
     table = frame_table(params, name, seed, cohort)
     seeds = table["frame_seed"].to_numpy(np.int64)
 
-    def blocks() -> Iterator[tuple[slice, Pairs]]:
+    def blocks(first: int) -> Iterator[tuple[slice, Pairs]]:
         with progress(f"sample {name}-{seed}", len(table)) as bar:
-            for start in range(0, len(table), _BLOCK):
+            bar.advance(first)
+            for start in range(first, len(table), _BLOCK):
                 part = slice(start, start + _BLOCK)
                 yield part, fitted.sample(list(table["view"][part]), seeds[part])
                 bar.advance(len(seeds[part]))
 
-    return table, scheme, blocks()
+    return table, scheme, blocks
 
 
 def frame_table(params: Params, name: str, seed: int, cohort: pd.DataFrame) -> pd.DataFrame:
