@@ -234,17 +234,38 @@ def summary() -> None:
     typer.echo(run())
 
 
+@app.command(rich_help_panel=_USER)
+def clean(
+    checkpoints: Annotated[bool, typer.Option("--checkpoints", help="Checkpoints that no stage needs any more.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+) -> None:
+    """Show what long tasks saved, with sizes, and remove what is no longer needed."""
+    from augbench.core.params import read_params
+    from augbench.stages.clean import remove, survey, table
+
+    found = survey(read_params())
+    typer.echo(table(found))
+    unneeded = [entry for entry in found if entry.reason]
+    if unneeded and (yes or typer.confirm(f"Remove the {len(unneeded)} that are not needed?")):
+        remove(unneeded)
+
+
 def _stage(name: str, run: Callable[..., None], *, threaded: bool = False) -> None:
     """Read params.yaml, run one stage, note what it cost."""
+    from augbench.core import interrupt
+    from augbench.core.leftovers import remove_temporaries
     from augbench.core.params import read_params
     from augbench.core.provenance import recorded
+    from augbench.core.running import registered
 
+    interrupt.install()
     params = read_params()
+    remove_temporaries()
     if threaded:
         from augbench.core.compute import configure
 
         configure(params.compute)
-    with recorded(name):
+    with registered(name), recorded(name):
         run(params)
 
 

@@ -6,18 +6,27 @@ hand). Small networks use two cores best as two single-threaded stages, so this 
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 
 import networkx as nx
 
+from augbench.core import interrupt
 from augbench.core.errors import UserError
+from augbench.core.leftovers import keep_lock, remove_temporaries, repair_dvc
 from augbench.core.params import read_params
 from augbench.core.provenance import recorded
+from augbench.core.running import STARTED_BY, running_stages
+from augbench.stages.clean import remove_finished
 
 #: Name of the provenance row that holds the time of a whole run.
 WHOLE_RUN = "all stages (wall time)"
+_POLL_SECONDS = 0.5
 
 
 def run(targets: list[str], jobs: int) -> None:
@@ -27,10 +36,21 @@ def run(targets: list[str], jobs: int) -> None:
         UserError: a stage failed; the stages that were running are waited for, no new one is started.
     """
     params = read_params()
+    remove_temporaries()
+    repair_dvc()
+    keep_lock()
+    # This process is asked to stop: it passes the request on to its stages, waits for them and leaves with their code.
+    interrupt.defer(True)
+    interrupt.install()
     if jobs == 1:
-        code = subprocess.call([sys.executable, "-m", "dvc", "repro", *targets])
-        if code:
+        with ThreadPoolExecutor(1) as pool:
+            job = pool.submit(_dvc, "repro", *targets)
+            while not _finished([job]):
+                pass
+        _leave_if_asked()
+        if code := job.result():
             raise _failed("a stage", code)
+        remove_finished(params)
         return
     stale = stale_graph(targets)
     if not stale:
@@ -38,6 +58,7 @@ def run(targets: list[str], jobs: int) -> None:
         return
     with recorded(WHOLE_RUN):
         _walk(stale, jobs)
+    remove_finished(params)
     if "report" in stale:
         from augbench.stages.report import write_page
 
@@ -79,13 +100,12 @@ def _walk(graph: nx.DiGraph[str], jobs: int) -> None:
     failed: UserError | None = None
     with ThreadPoolExecutor(jobs) as pool:
         while ready or running:
-            while ready and len(running) < jobs and failed is None:
+            while ready and len(running) < jobs and failed is None and not interrupt.requested():
                 stage = ready.pop(0)
                 running[pool.submit(_repro_one, stage)] = stage
             if not running:
                 break
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
+            for future in _finished(running):
                 stage = running.pop(future)
                 if code := future.result():
                     failed = _failed(stage, code)
@@ -94,15 +114,48 @@ def _walk(graph: nx.DiGraph[str], jobs: int) -> None:
                     left[dependant] -= 1
                     if left[dependant] == 0:
                         ready.append(dependant)
+    _leave_if_asked()
     if failed is not None:
         raise failed
 
 
 def _repro_one(stage: str) -> int:
     """Run one stage if it is out of date; its inputs are up to date already."""
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--quiet", "--single-item", stage]
     # Two processes may meet at DVC's short repository lock; without this flag one of them would fail.
-    return subprocess.call(command)
+    code = _dvc("--wait-for-lock", "repro", "--quiet", "--single-item", stage)
+    if code == 0:
+        keep_lock()
+    return code
+
+
+def _dvc(*arguments: str) -> int:
+    """DVC, deaf to the signals that stop stages: it has to outlive its stage, to note the end and to free its locks."""
+    launch = (
+        "import signal, sys\n"
+        f"for number in {[int(number) for number in interrupt.SIGNALS]}:\n"
+        "    signal.signal(number, signal.SIG_IGN)\n"
+        "from dvc.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    environment = os.environ | {STARTED_BY: str(os.getpid())}
+    return subprocess.call([sys.executable, "-c", launch, *arguments], env=environment)
+
+
+def _finished(jobs: Iterable[Future[int]]) -> set[Future[int]]:
+    """Those of `jobs` that are done, after a short wait; a request to stop is passed on to every running stage."""
+    done, _ = wait(jobs, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+    if interrupt.requested():
+        for _, process, started_by in running_stages():
+            if started_by == str(os.getpid()):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGTERM)
+    return done
+
+
+def _leave_if_asked() -> None:
+    if interrupt.requested():
+        print("augbench: stopped; run the same command to go on", file=sys.stderr, flush=True)
+        interrupt.leave()
 
 
 def _failed(stage: str, code: int) -> UserError:

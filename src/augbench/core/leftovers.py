@@ -1,0 +1,115 @@
+"""What a process leaves behind when it is killed outright (SIGKILL, power cut), and how the next run gets past it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from augbench.core.artifacts import write_bytes
+from augbench.core.layout import COHORTS, PREDICTIONS, REPORTS, STATE
+
+_TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
+_FOLDERS = (COHORTS, Path("data/generators"), Path("data/synthetic"), Path("data/models"), PREDICTIONS, REPORTS, STATE)
+_LOCK = Path("dvc.lock")
+_LOCK_COPY = STATE / "dvc.lock"
+_RWLOCK = Path(".dvc/tmp/rwlock")
+
+
+def remove_temporaries() -> None:
+    """Remove unfinished files and folders of dead processes of this machine."""
+    for path in list(_temporaries()):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def repair_dvc() -> None:
+    """Put right what DVC cannot: it writes dvc.lock and its rwlock in place, so a kill can leave half of either.
+
+    Its other locks are held by the system and end with their process; of dead processes in the rwlock it knows itself.
+    """
+    if _LOCK.is_file() and not _is_lock(_LOCK):
+        damaged = STATE / "dvc.lock.damaged"
+        damaged.parent.mkdir(parents=True, exist_ok=True)
+        _LOCK.replace(damaged)
+        if _LOCK_COPY.is_file():
+            write_bytes(_LOCK, _LOCK_COPY.read_bytes())
+        source = "the copy made when the last stage finished" if _LOCK.is_file() else "nothing: its stages run again"
+        _say(f"dvc.lock was cut short by a kill; replaced by {source} (the damaged one: {damaged})")
+    if _RWLOCK.is_file():
+        _repair_rwlock()
+
+
+def keep_lock() -> None:
+    """Copy dvc.lock, if it is whole, for `repair_dvc`."""
+    if _LOCK.is_file() and _is_lock(_LOCK):
+        write_bytes(_LOCK_COPY, _LOCK.read_bytes())
+
+
+def _temporaries() -> Iterator[Path]:
+    for top in _FOLDERS:
+        for folder, folders, files in os.walk(top):
+            for name in [*folders, *files]:
+                found = _TEMPORARY.fullmatch(name)
+                if found and not _is_alive(int(found[1])):
+                    yield Path(folder) / name
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _is_lock(path: Path) -> bool:
+    """Whether the file is a whole YAML document with stages; a cut one ends within a value or lacks its last stages."""
+    try:
+        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return False
+    if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
+        return False
+    return all(isinstance(stage, dict) and "cmd" in stage for stage in content["stages"].values())
+
+
+def _repair_rwlock() -> None:
+    try:
+        held = json.loads(_RWLOCK.read_text(encoding="utf-8"))
+    except ValueError:
+        _RWLOCK.unlink()
+        _say(f"{_RWLOCK} was cut short by a kill and was removed")
+        return
+    reused = {entry["pid"] for entries in held.get("read", {}).values() for entry in entries}
+    reused |= {entry["pid"] for entry in held.get("write", {}).values()}
+    reused = {process for process in reused if _is_alive(process) and not _is_dvc(process)}
+    if not reused:
+        return
+    held["read"] = {
+        path: [entry for entry in entries if entry["pid"] not in reused]
+        for path, entries in held.get("read", {}).items()
+    }
+    held["write"] = {path: entry for path, entry in held.get("write", {}).items() if entry["pid"] not in reused}
+    write_bytes(_RWLOCK, json.dumps(held).encode())
+    _say(f"{_RWLOCK} named dead DVC processes whose numbers other programs have now ({reused}); they were removed")
+
+
+def _is_dvc(process: int) -> bool:
+    """Whether a living process is DVC; where the system does not tell, yes."""
+    command = Path(f"/proc/{process}/cmdline")
+    return not command.is_file() or b"dvc" in command.read_bytes()
+
+
+def _say(text: str) -> None:
+    print(f"augbench: {text}", file=sys.stderr, flush=True)
