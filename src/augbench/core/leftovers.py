@@ -74,9 +74,15 @@ def _is_alive(process: int) -> bool:
 
 
 def _is_lock(path: Path) -> bool:
-    """Whether the file is a whole YAML document with stages; a cut one ends within a value or lacks its last stages."""
+    """Whether the file is a whole YAML document with stages.
+
+    One cut just behind a line may still look whole: it lacks stages, which DVC then takes from its cache or runs again.
+    """
+    text = path.read_bytes()
+    if not text.endswith(b"\n"):
+        return False
     try:
-        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:
         return False
     if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
