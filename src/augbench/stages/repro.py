@@ -134,6 +134,8 @@ def _dvc(*arguments: str) -> int:
         "import signal, sys\n"
         f"for number in {[int(number) for number in interrupt.SIGNALS]}:\n"
         "    signal.signal(number, signal.SIG_IGN)\n"
+        # The name that DVC writes into its lock.
+        "sys.argv[0] = 'dvc'\n"
         "from dvc.cli import main\n"
         "sys.exit(main(sys.argv[1:]))"
     )
