@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from faults.harness import Watched
+from workspace import Workspace, copy_checkout
 
 from augbench.core.params import Params, parse_params
 
@@ -32,3 +35,29 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real images: set AUGBENCH_REAL_DATA ({folder} does not exist)")
     return folder
+
+
+class Reference(NamedTuple):
+    """The smoke pipeline as it ends when nobody disturbs it."""
+
+    workspace: Workspace
+    #: dvc.lock as the run wrote it.
+    stages: dict[str, dict[str, Any]]
+    #: Wall time of each stage's process.
+    seconds: dict[str, float]
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    """The smoke pipeline, run once for all tests."""
+    workspace = copy_checkout(tmp_path_factory.mktemp("smoke"))
+    watched = Watched(workspace, tmp_path_factory.mktemp("watched") / "reference")
+    done = watched.attempt("augbench repro --jobs 2", {}, {})
+    assert done.code == 0, done.output[-6000:]
+    return Reference(workspace, workspace.locked_stages(), done.spent)
+
+
+@pytest.fixture
+def finished(reference: Reference) -> Workspace:
+    """Its workspace: a test that changes a file puts it back."""
+    return reference.workspace

@@ -3,78 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from workspace import Workspace
 
 pytestmark = pytest.mark.pipeline
-ROOT = Path(__file__).parent.parent
 COMPARISON_COLUMNS = [
     *("view", "structure", "metric", "arm", "reference_arm", "n_subjects", "mean_arm", "mean_reference"),
     *("mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "sd_paired", "p_wilcoxon", "p_holm", "verdict"),
 ]
-
-
-class Workspace:
-    """A copy of the checkout with its own code on the path."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environment = os.environ | {"PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
-
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
-
-    def augbench(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        code = "from augbench.cli import main; main()"
-        return self.run(sys.executable, "-c", code, *arguments)
-
-    def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "dvc", *arguments)
-
-    def changed_stages(self) -> set[str]:
-        """Stages that DVC would run because of their own deps, params or outs."""
-        return set(json.loads(self.dvc("status", "--json").stdout))
-
-    def hashes(self) -> dict[str, dict[str, str]]:
-        """Outputs of every stage with their checksums, from dvc.lock."""
-        lock = yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8"))
-        return {
-            name: {out["path"]: out["md5"] for out in stage.get("outs", [])} for name, stage in lock["stages"].items()
-        }
-
-
-def copy_checkout(folder: Path) -> Workspace:
-    """Every file that git tracks or would track, without results, as a new repository."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in listed.stdout.splitlines():
-        if name.startswith("reports/") or name == "dvc.lock" or not (ROOT / name).is_file():
-            continue
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
-    workspace = Workspace(folder)
-    assert workspace.run("git", "init", "-q").returncode == 0
-    assert workspace.augbench("preset", "smoke").returncode == 0
-    return workspace
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The smoke pipeline, run once for all tests of this file."""
-    workspace = copy_checkout(tmp_path_factory.mktemp("smoke"))
-    done = workspace.augbench("repro", "--jobs", "2")
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return workspace
 
 
 def test_every_table_has_its_columns(finished: Workspace) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from augbench.core.errors import UserError
+from augbench.core.system_errors import explained
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -270,11 +271,12 @@ def _stage(name: str, run: Callable[..., None], *, threaded: bool = False) -> No
 
 
 def main() -> None:
-    """Entry point: an input error is one message and exit code 2."""
+    """Entry point: an input error, or one of the file system, is one message and exit code 2."""
     try:
         app()
-    except UserError as error:
-        if "--debug" in sys.argv:
+    except (UserError, OSError) as error:
+        message = explained(error) if isinstance(error, OSError) else error
+        if message is None or "--debug" in sys.argv:
             raise
-        print(f"augbench: {error}", file=sys.stderr)
+        print(f"augbench: {message}", file=sys.stderr)
         sys.exit(2)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,10 +25,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`; renamed onto it when the block ends without an error."""
+    """A temporary path beside `path`; renamed onto it when the block ends without an error.
+
+    Raises:
+        OSError: of the block, with the file's later name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with interrupt.temporary(temporary):
+    with interrupt.temporary(temporary), _named_after(path, temporary):
         try:
             yield temporary
             _flush(temporary)
@@ -36,11 +43,15 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder that replaces `path` when the block ends without an error."""
+    """A temporary folder that replaces `path` when the block ends without an error.
+
+    Raises:
+        OSError: of the block, with the file's later name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    with interrupt.temporary(temporary):
+    with interrupt.temporary(temporary), _named_after(path, temporary):
         temporary.mkdir()
         try:
             yield temporary
@@ -49,6 +60,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _named_after(path: Path, temporary: Path) -> Iterator[None]:
+    """A failed write (a full disk) names no file and a failed `open` the temporary one: name the one a user knows."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(error.filename or path).replace(str(temporary), str(path), 1)
+        raise
 
 
 def _flush(path: Path) -> None:
@@ -77,7 +98,7 @@ def read_json(path: Path) -> Any:
         raise missing_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # not JSON, or (a flipped bit) not UTF-8
         raise UserError(
             "file is not valid JSON", got=str(error), expected="a JSON document", remedy="remake it", file=path
         ) from error
@@ -124,11 +145,25 @@ def read_csv(path: Path, columns: Sequence[str], text: Sequence[str] = ()) -> pd
     """A CSV that must have `columns`; those in `text` are read as strings (ids such as `007` stay whole).
 
     Raises:
-        UserError: the file or a column is missing.
+        UserError: the file or a column is missing, or the file is damaged.
     """
     if not path.is_file():
         raise missing_file(path)
-    table = pd.read_csv(path, dtype=dict.fromkeys(text, str))
+    content = path.read_bytes()
+    # `write_csv` ends every row: a last row without its end was cut off, and may still look like a number.
+    problem = "" if content.endswith(b"\n") else "the last row has no end"
+    try:
+        table = pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(text, str))
+    except ValueError as error:  # pandas' ParserError and EmptyDataError, and bytes that are not UTF-8
+        problem = str(error)
+    if problem:
+        raise UserError(
+            "table is damaged",
+            got=problem,
+            expected="a CSV file whose last row is whole",
+            remedy="remake the file with the stage that writes it (`dvc repro`)",
+            file=path,
+        )
     absent = [column for column in columns if column not in table.columns]
     if absent:
         raise UserError(
@@ -144,27 +179,39 @@ def read_csv(path: Path, columns: Sequence[str], text: Sequence[str] = ()) -> pd
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], config: dict[str, Any]) -> None:
-    """Weights as safetensors with the constructor's arguments in `<stem>.json` beside them. No pickle."""
-    from safetensors.torch import save_file
+    """Weights as safetensors; the constructor's arguments and the sha256 in `<stem>.json` beside them. No pickle."""
+    from safetensors.torch import save
 
-    with atomic_file(path) as temporary:
-        save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, temporary)
-    write_json(path.with_suffix(".json"), config)
+    # `save_file` writes the same bytes, but reports a full disk as its own error without the file's name.
+    content = save({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()})
+    write_bytes(path, content)
+    write_json(path.with_suffix(".json"), config | {"sha256": hashlib.sha256(content).hexdigest()})
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What `save_weights` wrote.
+    """What `save_weights` wrote; files of version 0.1, without a checksum, are read unchecked.
 
     Raises:
-        UserError: a file is missing or is not safetensors.
+        UserError: a file is missing, is not safetensors, or is not the one whose checksum stands in the JSON.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     if not path.is_file():
         raise missing_file(path)
+    config = read_json(path.with_suffix(".json"))
+    content = path.read_bytes()
+    expected = config.pop("sha256", None)
+    if expected is not None and hashlib.sha256(content).hexdigest() != expected:
+        raise UserError(
+            "weights are damaged",
+            got=f"another checksum than in {path.with_suffix('.json').name}",
+            expected=f"sha256 {expected}",
+            remedy=f"delete {path.parent} and run `dvc repro` (or `dvc pull`)",
+            file=path,
+        )
     try:
-        return load_file(path), read_json(path.with_suffix(".json"))
+        return load(content), config
     except SafetensorError as error:
         raise UserError(
             "weights cannot be read", got=str(error), expected="a safetensors file", remedy="remake it", file=path
@@ -184,11 +231,35 @@ def missing_file(path: Path) -> UserError:
 def write_array(path: Path, array: np.ndarray) -> None:
     """One `.npy` array, without pickle."""
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
-        np.save(stream, array, allow_pickle=False)
+        # Given a real file, numpy writes past Python and reports a full disk without its error number.
+        np.save(SimpleNamespace(write=stream.write), array, allow_pickle=False)
 
 
 def read_array(path: Path) -> np.ndarray:
+    """What `write_array` wrote.
+
+    Raises:
+        UserError: the file is missing or is not a whole array.
+    """
     if not path.is_file():
         raise missing_file(path)
-    array: np.ndarray = np.load(path, allow_pickle=False)
+    return load_array(path)
+
+
+def load_array(path: Path, *, mapped: bool = False) -> np.ndarray:
+    """An `.npy` file in memory, or as a read-only memory map.
+
+    Raises:
+        UserError: the file is cut off or is not an array.
+    """
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except (ValueError, EOFError) as error:  # EOFError: an empty file
+        raise UserError(
+            "array cannot be read",
+            got=str(error),
+            expected="a whole .npy file",
+            remedy=f"delete {path.parent} and run `dvc repro` (or `dvc pull`)",
+            file=path,
+        ) from error
     return array

@@ -59,7 +59,8 @@ def _temporaries() -> Iterator[Path]:
         for folder, folders, files in os.walk(top):
             for name in [*folders, *files]:
                 found = _TEMPORARY.fullmatch(name)
-                if found and not _is_alive(int(found[1])):
+                # Ours before we wrote anything: a new container often starts with the same numbers.
+                if found and (int(found[1]) == os.getpid() or not _is_alive(int(found[1]))):
                     yield Path(folder) / name
 
 
@@ -74,20 +75,22 @@ def _is_alive(process: int) -> bool:
 
 
 def _is_lock(path: Path) -> bool:
-    """Whether the file is a whole YAML document with stages.
+    """Whether DVC would read the file.
 
     One cut just behind a line may still look whole: it lacks stages, which DVC then takes from its cache or runs again.
     """
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from voluptuous import Invalid
+
     text = path.read_bytes()
     if not text.endswith(b"\n"):
         return False
     try:
         content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError:
+        # A cut behind `outs:` is YAML, but nothing that DVC accepts.
+        return bool(content and COMPILED_LOCKFILE_SCHEMA(content).get("stages"))
+    except (yaml.YAMLError, Invalid):
         return False
-    if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
-        return False
-    return all(isinstance(stage, dict) and "cmd" in stage for stage in content["stages"].values())
 
 
 def _repair_rwlock() -> None:

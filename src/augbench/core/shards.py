@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from augbench.core.artifacts import (
-    atomic_file,
     atomic_folder,
+    load_array,
     read_array,
     read_csv,
     read_json,
@@ -41,7 +41,7 @@ class ShardArray:
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
-        self._maps = [_open_shard(folder / shard["file"]) for shard in manifest["shards"]]
+        self._maps = [load_array(folder / shard["file"], mapped=True) for shard in manifest["shards"]]
         self._starts = np.cumsum([0] + [len(shard) for shard in self._maps]).tolist()
         self.shape = (self._starts[-1], 2, manifest["image_size"], manifest["image_size"])
 
@@ -77,8 +77,7 @@ def write_shards(
         size = 0
         for number, shard in enumerate(_regroup(blocks, shard_frames)):
             name = f"{number:05d}.npy"
-            with atomic_file(temporary / name) as file, file.open("wb") as stream:
-                np.save(stream, shard, allow_pickle=False)
+            write_array(temporary / name, shard)
             shards.append({"file": name, "frames": len(shard), "sha256": _sha256(temporary / name)})
             size = shard.shape[-1]
         written = sum(shard["frames"] for shard in shards)
@@ -144,7 +143,7 @@ def read_shards(folder: Path, *, verify: bool = True) -> tuple[ShardArray, pd.Da
         verify: compare every shard's sha256 with the manifest (about 1 s per GB).
 
     Raises:
-        UserError: the folder, a shard or a column is missing, or a shard is damaged.
+        UserError: the folder, a shard or a column is missing, or a shard or the table is damaged.
     """
     manifest = read_json(folder / "manifest.json")
     for shard in manifest["shards"]:
@@ -157,9 +156,18 @@ def read_shards(folder: Path, *, verify: bool = True) -> tuple[ShardArray, pd.Da
                 remedy=f"delete {folder} and run `dvc repro` (or `dvc pull`)",
                 file=path,
             )
-    header = set(pd.read_csv(folder / "frames.csv", nrows=0).columns)
+    header = set(read_csv(folder / "frames.csv", ()).columns)
     columns = FRAME_COLUMNS if "subject_id" in header else SYNTHETIC_COLUMNS
     table = read_csv(folder / "frames.csv", columns, text=[name for name in _TEXT_COLUMNS if name in header])
+    frames = sum(shard["frames"] for shard in manifest["shards"])
+    if len(table) != frames:
+        raise UserError(
+            "table of frames is damaged",
+            got=f"{len(table)} rows",
+            expected=f"{frames}, one for every frame of the shards",
+            remedy=f"delete {folder} and run `dvc repro` (or `dvc pull`)",
+            file=folder / "frames.csv",
+        )
     annotated = {view: tuple(names) for view, names in manifest["annotated"].items()}
     return ShardArray(folder, manifest), table, LabelScheme(tuple(manifest["structures"]), annotated)
 
@@ -183,16 +191,6 @@ def read_frames(folder: Path, *, limit: int | None = None) -> Frames:
             file=folder / "frames.csv",
         )
     return Frames(shards[np.arange(count)], table.iloc[:count].reset_index(drop=True), scheme)
-
-
-def _open_shard(path: Path) -> Pairs:
-    try:
-        shard: Pairs = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise UserError(
-            "shard cannot be read", got=str(error), expected="an .npy file", remedy="remake the folder", file=path
-        ) from error
-    return shard
 
 
 def _regroup(blocks: Iterable[Pairs], size: int) -> Iterator[Pairs]:

@@ -19,10 +19,11 @@ import networkx as nx
 from augbench.core import interrupt
 from augbench.core.errors import UserError
 from augbench.core.leftovers import keep_lock, remove_temporaries, repair_dvc
-from augbench.core.params import read_params
+from augbench.core.params import Params, read_params
 from augbench.core.provenance import recorded
 from augbench.core.running import STARTED_BY, running_stages
 from augbench.stages.clean import remove_finished
+from augbench.stages.one_run import dvc_at_rest, in_use, only_run
 
 #: Name of the provenance row that holds the time of a whole run.
 WHOLE_RUN = "all stages (wall time)"
@@ -33,12 +34,19 @@ def run(targets: list[str], jobs: int) -> None:
     """Bring `targets` (default: everything) up to date with at most `jobs` stages at once.
 
     Raises:
-        UserError: a stage failed; the stages that were running are waited for, no new one is started.
+        UserError: a stage failed; the stages that were running are waited for, no new one is started. Or another run
+            is at work in this workspace.
     """
     params = read_params()
-    remove_temporaries()
-    repair_dvc()
-    keep_lock()
+    with only_run():
+        with dvc_at_rest():
+            remove_temporaries()
+            repair_dvc()
+            keep_lock()
+        _bring_up_to_date(params, targets, jobs)
+
+
+def _bring_up_to_date(params: Params, targets: list[str], jobs: int) -> None:
     # This process is asked to stop: it passes the request on to its stages, waits for them and leaves with their code.
     interrupt.defer(True)
     interrupt.install()
@@ -67,12 +75,20 @@ def run(targets: list[str], jobs: int) -> None:
 
 
 def stale_graph(targets: list[str]) -> nx.DiGraph[str]:
-    """Of the stages needed for `targets`, those that are out of date or depend on one that is."""
+    """Of the stages needed for `targets`, those that are out of date or depend on one that is.
+
+    Raises:
+        UserError: a `dvc` command is at work on one of them.
+    """
+    from dvc.lock import LockError
     from dvc.repo import Repo
 
     graph = stage_graph(targets)
     with Repo() as repo:
-        changed = set(repo.status()) & set(graph)
+        try:
+            changed = set(repo.status()) & set(graph)
+        except LockError as error:
+            raise in_use(error, ".dvc/tmp/rwlock") from error
     return graph.subgraph(changed.union(*(nx.descendants(graph, stage) for stage in changed))).copy()
 
 
@@ -122,13 +138,13 @@ def _walk(graph: nx.DiGraph[str], jobs: int) -> None:
 def _repro_one(stage: str) -> int:
     """Run one stage if it is out of date; its inputs are up to date already."""
     # Two processes may meet at DVC's short repository lock; without this flag one of them would fail.
-    code = _dvc("--wait-for-lock", "repro", "--quiet", "--single-item", stage)
+    code = _dvc("--wait-for-lock", "repro", "--single-item", stage, news=False)
     if code == 0:
         keep_lock()
     return code
 
 
-def _dvc(*arguments: str) -> int:
+def _dvc(*arguments: str, news: bool = True) -> int:
     """DVC, deaf to the signals that stop stages: it has to outlive its stage, to note the end and to free its locks."""
     launch = (
         "import signal, sys\n"
@@ -140,7 +156,9 @@ def _dvc(*arguments: str) -> int:
         "sys.exit(main(sys.argv[1:]))"
     )
     environment = os.environ | {STARTED_BY: str(os.getpid())}
-    return subprocess.call([sys.executable, "-c", launch, *arguments], env=environment)
+    # `--quiet` would hide DVC's errors with its news, such as a file that another command is using.
+    output = None if news else subprocess.DEVNULL
+    return subprocess.call([sys.executable, "-c", launch, *arguments], env=environment, stdout=output)
 
 
 def _finished(jobs: Iterable[Future[int]]) -> set[Future[int]]:
