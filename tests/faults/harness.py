@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -36,6 +37,8 @@ FAULTS: tuple[tuple[signal.Signals, Target], ...] = (
     (signal.SIGUSR1, "stage"),
     (signal.SIGKILL, "stage"),
 )
+#: What DVC says of its own files when a kill met it writing them in place.
+_HALF_WRITTEN = re.compile(r"dvc\.lock.* (corrupted|validation failed)|RWLock-file")
 _LOOK_SECONDS = 0.01
 _LONGEST_ATTEMPT_SECONDS = 1800.0
 
@@ -81,6 +84,8 @@ class Outcome:
     hits: list[Hit]
     missed: list[Kill]
     spent: Counter[str]
+    #: Restarts that plain `dvc repro` refused because of its own half-written file; `augbench repro` mends it.
+    refused: int = 0
 
     def lost_seconds(self, hit: Hit, unkilled: Mapping[str, float]) -> float:
         """Time of the stage beyond that of the unkilled run, shared among the kills aimed at it."""
@@ -103,7 +108,7 @@ def draw_kills(stages: Sequence[str], count: int, seed: int) -> list[Kill]:
         # Block by block, so that a dozen kills hold every fault twice.
         for sent, target in rng.sample(FAULTS, len(FAULTS)):
             fraction = None if target == "group" and rng.random() < 0.4 else rng.random()
-            kills.append(Kill(order[len(kills) % len(order)], sent, target, fraction, rng.uniform(0.0, 0.3)))
+            kills.append(Kill(order[len(kills) % len(order)], sent, target, fraction, rng.uniform(0.0, 0.2)))
     return kills[:count]
 
 
@@ -209,6 +214,8 @@ def run_killed(watched: Watched, kills: Sequence[Kill], unkilled: Mapping[str, f
             outcome.hits.append(attempt.hit)
         elif attempt.code == 0:
             break
+        elif command == "dvc repro" and _HALF_WRITTEN.search(attempt.output):
+            outcome.refused += 1
         else:
             hits = "\n".join(
                 f"{hit.kill.stage} {hit.kill.signal.name} {hit.kill.moment()}" for hit in outcome.hits[-3:]
