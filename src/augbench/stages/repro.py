@@ -19,11 +19,11 @@ import networkx as nx
 from augbench.core import interrupt
 from augbench.core.errors import UserError
 from augbench.core.leftovers import keep_lock, remove_temporaries, repair_dvc
+from augbench.core.one_run import dvc_at_rest, in_use, only_run
 from augbench.core.params import Params, read_params
 from augbench.core.provenance import recorded
 from augbench.core.running import STARTED_BY, running_stages
 from augbench.stages.clean import remove_finished
-from augbench.stages.one_run import dvc_at_rest, in_use, only_run
 
 #: Name of the provenance row that holds the time of a whole run.
 WHOLE_RUN = "all stages (wall time)"
