@@ -20,6 +20,7 @@ from augbench.core.artifacts import (
     write_csv,
     write_json,
 )
+from augbench.core.checkpoints import Checkpoints
 from augbench.core.errors import UserError
 from augbench.core.shards import read_shards, write_shards
 from augbench.core.types import SYNTHETIC_COLUMNS, LabelScheme
@@ -140,3 +141,44 @@ def test_weights_written_before_there_was_a_checksum_are_still_read(weights: Pat
     _cut(weights, 20)
     with pytest.raises(UserError, match=r"weights cannot be read[\s\S]*network\.safetensors"):
         load_weights(weights)
+
+
+def _saved_twice() -> list[Path]:
+    checkpoints = Checkpoints("train", "a-b-c-d", every_seconds=0.0)
+    for step in (1, 2):
+        checkpoints.save(step, {"w": torch.full((4,), float(step))}, {"loss": step / 3})
+    return sorted(checkpoints.folder.iterdir())
+
+
+def test_a_flipped_byte_anywhere_in_a_checkpoint_gives_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, newest = _saved_twice()
+    whole = newest.read_bytes()
+    for at in range(len(whole)):
+        newest.write_bytes(whole)
+        _flip(newest, at)
+        with Checkpoints("train", "a-b-c-d", every_seconds=0.0) as checkpoints:
+            found = checkpoints.latest()
+        assert found is not None
+        assert (found.step, found.state) == (1, {"loss": 1 / 3})
+        assert torch.equal(found.tensors["w"], torch.ones(4))
+        message = capsys.readouterr().err
+        assert newest.name in message
+        assert "damaged" in message
+
+
+@pytest.mark.parametrize("size", [0, 7, 60])
+def test_no_whole_checkpoint_left_starts_afresh_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], size: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = _saved_twice()
+    for path in paths:
+        _cut(path, size)
+    with Checkpoints("train", "a-b-c-d", every_seconds=0.0) as checkpoints:
+        assert checkpoints.latest() is None
+    message = capsys.readouterr().err
+    assert all(path.name in message for path in paths)
+    assert "starts afresh" in message

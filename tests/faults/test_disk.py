@@ -16,6 +16,7 @@ import yaml
 
 from augbench import cli
 from augbench.core.artifacts import save_weights, write_array, write_bytes, write_csv, write_json, write_text
+from augbench.core.checkpoints import Checkpoints
 from augbench.core.shards import write_shards
 from augbench.core.types import SYNTHETIC_COLUMNS, LabelScheme
 from faults.child import in_child
@@ -71,6 +72,20 @@ def test_a_full_disk_keeps_the_earlier_file_and_names_it(folder: Path, name: str
         assert part in message, message
     assert _files(folder) == before
     assert not list(folder.rglob("*.tmp"))
+
+
+def test_a_full_disk_at_a_checkpoint_keeps_the_one_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    checkpoints = Checkpoints("train", "key", every_seconds=0.0)
+    checkpoints.save(1, {"w": torch.zeros(8)}, {})
+    before = _files(folder)
+    work = _through_the_command_line(lambda: checkpoints.save(2, {"w": torch.zeros(4096)}, {}))
+    code, message = in_child(work, folder, largest_file=8192)
+    assert code == 2, message
+    assert "Traceback" not in message
+    assert "free space" in message
+    assert str(checkpoints.folder) in message
+    assert _files(folder) == before
 
 
 @pytest.mark.parametrize("name", WRITERS)
