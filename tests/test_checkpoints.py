@@ -187,7 +187,7 @@ def test_leftovers_of_dead_processes_alone_are_removed() -> None:
     half.mkdir(parents=True)
     (half / "network.safetensors").write_bytes(b"half")
     Path(f"data/models/.curve.csv.{dead.pid}.tmp").write_bytes(b"half")
-    alive = Path(f"data/models/.real-1.{os.getpid()}.tmp")
+    alive = Path(f"data/models/.real-1.{os.getppid()}.tmp")
     alive.write_bytes(b"half")
     remove_temporaries()
     assert list(Path("data/models").iterdir()) == [alive]

@@ -72,7 +72,7 @@ class Attempt:
 
     command: str
     code: int = 0
-    hit: Hit | None = None
+    hits: list[Hit] = field(default_factory=list)
     spent: dict[str, float] = field(default_factory=dict)
     output: str = ""
 
@@ -137,7 +137,10 @@ class Watched:
         self.environment = workspace.environment | {"PATH": f"{shim.parent}{os.pathsep}{os.environ['PATH']}"}
 
     def attempt(self, command: str, kills: Mapping[str, Kill], unkilled: Mapping[str, float]) -> Attempt:
-        """Run `command` until it ends by itself or by the first of `kills` (by stage) that falls due."""
+        """Run `command` until it ends, by itself or by one of `kills` (by stage).
+
+        Not every signal ends it: a stage that is still importing may not hear a SIGTERM, and the run goes on.
+        """
         found = Attempt(command)
         with self._log.open("w", encoding="utf-8") as log:
             process = subprocess.Popen(
@@ -175,15 +178,16 @@ class Watched:
             running = {stage: start for stage, (pid, start) in started.items() if _alive(pid, "stage")}
             for stage in started.keys() - running.keys() - found.spent.keys():
                 found.spent[stage] = now - started[stage][1]
-                if stage in kills:
+                if stage in kills and all(hit.kill.stage != stage for hit in found.hits):
                     due[stage] = now + (kills[stage].after_seconds if kills[stage].fraction is None else 0.0)
-            for stage in [name for name, at in due.items() if at <= now and found.hit is None]:
+            for stage in [name for name, at in due.items() if at <= now]:
                 kill = kills[stage]
+                del due[stage]
                 # A stage that ended early leaves `dvc` at its own work: that is where the kill falls then.
                 alone = kill.target == "stage" and stage in running
                 pid = started[stage][0] if alone else process.pid
                 if process.poll() is None and _send(kill.signal, pid, "stage" if alone else "group"):
-                    found.hit = Hit(kill, found.command, tuple(running))
+                    found.hits.append(Hit(kill, found.command, tuple(running)))
             time.sleep(_LOOK_SECONDS)
 
     def _new_starts(self) -> Iterator[tuple[int, str]]:
@@ -209,12 +213,14 @@ def run_killed(watched: Watched, kills: Sequence[Kill], unkilled: Mapping[str, f
     for command in itertools.cycle(COMMANDS):
         attempt = watched.attempt(command, {stage: queue[0] for stage, queue in waiting.items() if queue}, unkilled)
         outcome.spent.update(attempt.spent)
-        if attempt.hit is not None:
-            waiting[attempt.hit.kill.stage].pop(0)
-            outcome.hits.append(attempt.hit)
-        elif attempt.code == 0:
+        for hit in attempt.hits:
+            waiting[hit.kill.stage].pop(0)
+        outcome.hits += attempt.hits
+        if attempt.code == 0:
             break
-        elif command == "dvc repro" and _HALF_WRITTEN.search(attempt.output):
+        if attempt.hits:
+            continue
+        if command == "dvc repro" and _HALF_WRITTEN.search(attempt.output):
             outcome.refused += 1
         else:
             hits = "\n".join(

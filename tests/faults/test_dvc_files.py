@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 
-from augbench.core.leftovers import keep_lock, repair_dvc
+from augbench.core.leftovers import keep_lock, remove_temporaries, repair_dvc
 
 
 def test_dvc_can_read_its_lock_again_wherever_it_was_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,3 +24,15 @@ def test_dvc_can_read_its_lock_again_wherever_it_was_cut_off(tmp_path: Path, mon
         path.write_text(whole[:size], encoding="utf-8")
         repair_dvc()
         COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def test_an_unfinished_folder_of_an_earlier_container_with_our_number_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ours, alive = (tmp_path / f"data/models/.real-0.{number}.tmp" for number in (os.getpid(), os.getppid()))
+    for folder in (ours, alive):
+        folder.mkdir(parents=True)
+    remove_temporaries()
+    assert not ours.exists()
+    assert alive.exists()
