@@ -26,7 +26,7 @@ from augbench.core.component import create
 from augbench.core.types import FRAME_COLUMNS, Frames, LabelScheme
 from augbench.generators.base import FitContext
 from augbench.generators.pggan import build
-from augbench.generators.pggan.training import Trainer, keep_freed_memory
+from augbench.generators.pggan.trainer import Trainer, keep_freed_memory
 
 _TARGET_SHARE = 0.6
 _STRUCTURES = ("LV", "MYO", "RV", "RA", "LA")

@@ -6,6 +6,7 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
 from figures_factory import comparison_table, curves_table, per_subject_table, site_tables
@@ -110,6 +111,15 @@ def test_every_chart_renders_as_whole_and_well_formed(chart: Any) -> None:
     assert "ext-0" not in text, "patients' names stay out of the drawing"
     assert all(name.startswith("figure-1-") for name in re.findall(r' id="([^"]*)"', text))
     assert set(re.findall(r"url\(#([^)]*)\)", text)) <= set(re.findall(r' id="([^"]*)"', text))
+
+
+def test_events_stand_in_the_training_curves_as_words_where_they_happened() -> None:
+    curve = curves_table().assign(event="")
+    assert "rolled back" not in charts.to_svg(charts.training_curves(curve))
+    hit = (curve["generator"] == "pggan") & (curve["seed"] == 1) & (curve["kimg"] == 30.0 * 2)
+    text = charts.to_svg(charts.training_curves(curve.assign(event=np.where(hit, "rolled back", ""))))
+    # In each of the three panels of that generator, with its seed, and in none of the other's.
+    assert text.count("rolled back (seed 1)</text>") == 3
 
 
 def test_the_same_table_gives_the_same_bytes() -> None:

@@ -22,7 +22,7 @@ from augbench.generators.pggan.networks import (
     pixel_norm,
     upsample,
 )
-from augbench.generators.pggan.training import Phase, growth
+from augbench.generators.pggan.trainer import Phase, growth
 
 CHANNELS = (8, 6, 4)
 ALLOWED = torch.tensor([[True, True, True], [True, False, True]])

@@ -37,6 +37,11 @@ def generator_curve(name: str, seed: int) -> Path:
     return REPORTS / "curves" / f"{name}-{seed}.csv"
 
 
+def last_good(name: str, seed: int) -> Path:
+    """Frames of a generator whose training diverged."""
+    return STATE / "diverged" / f"{name}-{seed}.png"
+
+
 def synthetic(name: str, seed: int) -> Path:
     return Path("data/synthetic") / f"{name}-{seed}"
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from augbench.figures.arms import SERIES
+from augbench.figures.arms import BLACK, SERIES
 from augbench.figures.svg import page_columns
 
 if TYPE_CHECKING:
+    import altair as alt
     from altair.typing import ChartType
 
 _WIDTHS, _HEIGHT = {2: 365, 3: 245}, 140
@@ -20,7 +21,8 @@ def training_curves(curve: pd.DataFrame) -> ChartType:
     """One panel per generator and recorded quantity, one line per generator seed.
 
     Args:
-        curve: generator, seed, kimg (thousands of training images shown), name, value.
+        curve: generator, seed, kimg (thousands of training images shown), name, value; optional `event`, words (or
+            empty) that are written at a mark where they apply.
     """
     import altair as alt
 
@@ -35,6 +37,8 @@ def _panel(rows: pd.DataFrame, title: str, seeds: list[int], width: int) -> Char
     import altair as alt
 
     parts = [part.iloc[:: len(part) // _MOST_POINTS + 1] for _, part in rows.groupby("seed", sort=True)]
+    logged = rows[rows["event"] != ""] if "event" in rows else rows.iloc[:0]
+    marks = pd.DataFrame({"kimg": logged["kimg"], "words": _words(logged, several=len(seeds) > 1)})
     drawn = pd.concat(parts)[["seed", "kimg", "value"]].assign(seed=lambda table: table["seed"].astype(str))
     names = [str(seed) for seed in seeds]
     shade = alt.Color(
@@ -44,7 +48,7 @@ def _panel(rows: pd.DataFrame, title: str, seeds: list[int], width: int) -> Char
         if len(names) > 1
         else None,
     )
-    return (
+    line = (
         alt.Chart(drawn.reset_index(drop=True))
         .mark_line(strokeWidth=1.3)
         .encode(
@@ -52,5 +56,22 @@ def _panel(rows: pd.DataFrame, title: str, seeds: list[int], width: int) -> Char
             y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=4)),
             color=shade,
         )
-        .properties(width=width, height=_HEIGHT, title=title.replace("_", " "))
     )
+    chart = line if marks.empty else alt.layer(line, *_marks(marks))
+    return chart.properties(width=width, height=_HEIGHT, title=title.replace("_", " "))
+
+
+def _words(logged: pd.DataFrame, *, several: bool) -> list[str]:
+    return [f"{row.event} (seed {row.seed})" if several else str(row.event) for row in logged.itertuples()]
+
+
+def _marks(marks: pd.DataFrame) -> list[alt.Chart]:
+    """A dashed line where an event was logged, with its words at the top."""
+    import altair as alt
+
+    base = alt.Chart(marks.reset_index(drop=True)).encode(x=alt.X("kimg:Q"))
+    words = base.mark_text(align="left", baseline="top", dx=3, fontSize=10, color=BLACK)
+    return [
+        base.mark_rule(strokeDash=[3, 2], color=BLACK),
+        words.encode(y=alt.value(0), text="words:N"),
+    ]

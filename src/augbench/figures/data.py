@@ -21,7 +21,7 @@ PER_SUBJECT = ["view", "structure", "metric", "arm", "generator_seed", "segmente
 SITE_SCORES = ["arm", "site", "mean_dice"]
 DOSE = ["arm", "generator", "synthetic_per_real", "site", "mean_dice", "ci_low", "ci_high"]
 AUDIT = ["generator", "seed", "axis", "metric", "features", "value", "ci_low", "ci_high", "flag", "floor_value"]
-CURVES = ["generator", "seed", "kimg", "name", "value"]
+CURVES = ["generator", "seed", "kimg", "name", "value", "event"]
 VARIANCE = ["component", "sd"]
 
 _COLUMNS = {
@@ -33,7 +33,7 @@ _COLUMNS = {
     "curves": CURVES,
     "variance": VARIANCE,
 }
-_OPTIONAL = {"floor_value"}
+_OPTIONAL = {"floor_value", "event"}
 
 
 def empty(table: str) -> pd.DataFrame:
@@ -58,7 +58,7 @@ class ReportData:
         dose: mean Dice per arm and site with its 95% CI; the category on the axis follows from the arm's name.
         audit: one value per generator, seed (optional column `view`), axis (fidelity, coverage, privacy), metric and
             feature extractor; flag is `flagged`, `not flagged` or empty; optional `floor_value`, real against real.
-        curves: kimg = thousands of training images shown.
+        curves: kimg = thousands of training images shown; optional `event`, what the watchdog logged there.
         variance: sd in Dice; optional column `arm`.
         sheets: name (`real` or a generator) -> PNG of `sheets.contact_sheet`.
         examples: PNG of `sheets.example_segmentations`.

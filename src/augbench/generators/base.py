@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from augbench.core.checkpoints import Checkpoints
 from augbench.core.component import Component
+from augbench.core.errors import UserError
 from augbench.core.types import Frames, Pairs
 
 if TYPE_CHECKING:
@@ -35,6 +36,19 @@ class FitContext:
     accelerator: str = "cpu"
     curve: list[dict[str, float | str]] = field(default_factory=list)
     checkpoints: Checkpoints | None = None
+
+
+class TrainingDiverged(UserError):
+    """Training could not be rescued.
+
+    Args:
+        what, got, expected, remedy: as of UserError.
+        pairs: (n, 2, H, W) uint8, frames of the last good weights.
+    """
+
+    def __init__(self, what: str, *, got: str, expected: str, remedy: str, pairs: Pairs) -> None:
+        super().__init__(what, got=got, expected=expected, remedy=remedy)
+        self.pairs = pairs
 
 
 class FittedGenerator(ABC):

@@ -115,12 +115,13 @@ def _size(role: str, per_case: pd.DataFrame) -> dict[str, Any]:
 
 
 def _curves(params: Params) -> pd.DataFrame:
-    """Training curves in long form: generator, seed, kimg, name, value."""
+    """Training curves in long form: generator, seed, kimg, name, value, event."""
     parts = []
     for name in params.generators:
         for seed in params.generator_seeds:
             wide = read_report_table(layout.generator_curve(name, seed), ["kimg"])
-            long = wide.melt(id_vars="kimg", var_name="name").dropna(subset=["value"])
+            event = wide["event"].fillna("") if "event" in wide else ""
+            long = wide.assign(event=event).melt(id_vars=["kimg", "event"], var_name="name").dropna(subset=["value"])
             parts.append(long.assign(generator=name, seed=seed))
     return pd.concat(parts, ignore_index=True)[CURVES]
 

@@ -128,6 +128,8 @@ class FittedPGGAN(FittedGenerator):
     def sample(self, views: list[str], seeds: NDArray[np.int64]) -> Pairs:
         import torch
 
+        from augbench.generators.pggan.networks import quantised
+
         index = {view: number for number, view in enumerate(self.config["views"])}
         unknown = sorted(set(views) - set(index))
         if unknown:
@@ -149,9 +151,8 @@ class FittedPGGAN(FittedGenerator):
                 rng.standard_normal(out=code[row], dtype=np.float32)
                 view[row] = index[views[start + row]]
             with torch.inference_mode():
-                out = self.network(torch.from_numpy(code).to(device), view.to(device), self._stage)[:count]
-                pairs[start : start + count, 0] = ((out[:, 0] + 1) * 127.5).round_().clamp_(0, 255).byte().cpu().numpy()
-                pairs[start : start + count, 1] = out[:, 1:].max(1).indices.byte().cpu().numpy()
+                out = self.network(torch.from_numpy(code).to(device), view.to(device), self._stage)
+                pairs[start : start + count] = quantised(out[:count])
         return pairs
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

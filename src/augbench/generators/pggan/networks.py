@@ -11,9 +11,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from augbench.core.types import Pairs
 
 #: Frames that share one minibatch statistic; they are of one view, or the statistic would measure the mix of views.
 GROUP = 4
@@ -129,6 +132,14 @@ def minibatch_std(x: Tensor) -> Tensor:
 def upsample(x: Tensor) -> Tensor:
     """Nearest-neighbour doubling."""
     return functional.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def quantised(out: Tensor) -> Pairs:
+    """Output of the generator (n, 1 + classes, h, w) as stored pairs (n, 2, h, w) uint8."""
+    pairs = np.empty((len(out), 2, *out.shape[2:]), np.uint8)
+    pairs[:, 0] = ((out[:, 0] + 1) * 127.5).round_().clamp_(0, 255).byte().cpu().numpy()
+    pairs[:, 1] = out[:, 1:].max(1).indices.byte().cpu().numpy()
+    return pairs
 
 
 def stages(image_size: int) -> int:
