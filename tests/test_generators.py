@@ -143,8 +143,9 @@ def test_pggan_writes_a_finite_curve_without_times() -> None:
     context = fit("pggan", total_kimg=0.6)[1]
     assert [row["kimg"] for row in context.curve] == [0.256, 0.504, 0.6]
     for row in context.curve:
-        assert set(row) == {"kimg", "loss_d", "loss_g", "r1", "resolution", "alpha"}
-        assert np.isfinite(list(row.values())).all()
+        numbers = {"kimg", "loss_d", "loss_g", "r1", "resolution", "alpha", "gradient_d", "gradient_g", "diversity"}
+        assert set(row) == numbers | {"event"}
+        assert np.isfinite([row[name] for name in numbers]).all()
 
 
 def test_pggan_learns_one_view_when_only_one_is_given() -> None:

@@ -98,6 +98,7 @@ class Probe:
     def __init__(self, batches: Batches, views: int, seed: int) -> None:
         self._batches, self._views, self._seed = batches, views, seed
         self._real = batches.of_each_view(_REAL_FRAMES)
+        self._spread_of_real: tuple[Phase, float] | None = None
 
     def frames(self, network: ProgressiveGenerator, phase: Phase) -> Tensor:
         """(views * GROUP, 1 + classes, side, side) of `network` in `phase`."""
@@ -113,9 +114,10 @@ class Probe:
 
     def diversity(self, network: ProgressiveGenerator, phase: Phase) -> float:
         """Mean distance of two synthetic frames of a view as a share of that of two real ones: about 1 is right."""
-        real, _ = self._batches.take(self._real, phase)
-        synthetic = _spread(self.frames(network, phase), self._views)
-        return synthetic / max(_spread(real, self._views), 1e-12)
+        # The same at every look but for growth.
+        if self._spread_of_real is None or self._spread_of_real[0] != phase:
+            self._spread_of_real = phase, _spread(self._batches.take(self._real, phase)[0], self._views)
+        return _spread(self.frames(network, phase), self._views) / max(self._spread_of_real[1], 1e-12)
 
     def pairs(self, network: ProgressiveGenerator, phase: Phase, side: int) -> Pairs:
         """The frames as (n, 2, side, side) uint8, to be looked at."""
