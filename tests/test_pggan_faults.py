@@ -249,7 +249,7 @@ def test_a_learning_rate_of_ten_is_told() -> None:
 
 
 def test_a_frozen_generator_lets_the_discriminator_win() -> None:
-    run = new_run(total_kimg=1.3, mask_noise=0.0)
+    run = new_run(total_kimg=2.0, mask_noise=0.0)
     run.trainer.optimisers[0].param_groups[0]["lr"] = 0.0
     assert D_WON in finish(run)
 

@@ -27,7 +27,7 @@ PATIENCE = 4
 #: Logistic loss of a discriminator that gives the right answer a probability of 95 % on either side (chance: 1.39).
 WON_LOSS_D = 0.1
 #: Spread of synthetic frames as a share of that of real ones.
-LEAST_DIVERSITY = 0.25
+LEAST_DIVERSITY = 0.1
 #: A gradient norm so many times the median of the last rows, or above the absolute limit, has exploded.
 GRADIENT_RATIO, GRADIENT_ROWS, GRADIENT_LIMIT = 100.0, 16, 1e4
 #: Real frames per view that the spread is compared with; as many synthetic ones as share a minibatch statistic.
