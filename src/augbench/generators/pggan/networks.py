@@ -53,6 +53,9 @@ class EqualConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels_in, h, w) -> (n, channels_out, h', w') with h' = h, 2h or h/2."""
         weight = self.weight * self.scale
+        if not self.padding:
+            # A 1x1 kernel is a matrix product over pixels; as a convolution it leaves the fast path on one thread.
+            return functional.linear(x.permute(0, 2, 3, 1), weight[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
         if not self.resample:
             return functional.conv2d(x, weight, self.bias, padding=self.padding)
         weight = functional.avg_pool2d(functional.pad(weight, (1, 1, 1, 1)), 2, stride=1)
