@@ -24,53 +24,72 @@ class Component:
     value: Array
     variance: Array
 
-    def share(self, count: int) -> Component:
-        """Its part in the variance of a mean over `count` levels; an estimate below 0 counts as 0."""
-        return Component(np.maximum(self.value, 0) / count, self.variance / count**2)
+    def __add__(self, other: Component) -> Component:
+        return Component(self.value + other.value, self.variance + other.variance)
+
+    def times(self, factor: float) -> Component:
+        return Component(self.value * factor, self.variance * factor**2)
+
+    def grown(self, degrees: float) -> Component:
+        """The same estimate from `degrees` times as many degrees of freedom."""
+        return Component(self.value, self.variance / degrees)
 
 
 @dataclass(frozen=True)
-class SeedVariance:
-    """Variances between generator seeds, segmenter seeds, and single trainings beyond both; None where not seen."""
+class Seeds:
+    """Variances between generator seeds, segmenter seeds and single trainings beyond both; 0 where not seen."""
 
-    generator: Component | None
-    segmenter: Component | None
-    run: Component | None
+    generator: Component
+    segmenter: Component
+    run: Component
 
-    def of_mean(self, generator_seeds: int, segmenter_seeds: int) -> list[Component]:
-        """What seeds add to the variance of a mean over all crossed runs."""
-        shares = [
-            self.generator and self.generator.share(generator_seeds),
-            self.segmenter and self.segmenter.share(segmenter_seeds),
-            self.run and self.run.share(generator_seeds * segmenter_seeds),
-        ]
-        return [share for share in shares if share is not None]
+    def of_mean(self, generator_seeds: int, segmenter_seeds: int) -> Component:
+        """What seeds add to the variance of one arm's mean over all crossed runs; an estimate below 0 counts as 0."""
+        shares = (
+            (self.generator, generator_seeds),
+            (self.segmenter, segmenter_seeds),
+            (self.run, generator_seeds * segmenter_seeds),
+        )
+        total = _NOTHING
+        for part, count in shares:
+            total = total + Component(np.maximum(part.value, 0), part.variance).times(1 / count)
+        return total
+
+    def without_generator(self) -> Seeds:
+        return Seeds(_NOTHING, self.segmenter, self.run)
+
+    def of_more(self, generator: float, segmenter: float) -> Seeds:
+        """As known after `generator` and `segmenter` times as many degrees of freedom."""
+        return Seeds(
+            self.generator.grown(generator), self.segmenter.grown(segmenter), self.run.grown(generator * segmenter)
+        )
 
 
-def seed_variance(cubes: Sequence[Array]) -> SeedVariance:
-    """Pooled over arms by the method of moments; arms have their own seeds, so each adds degrees of freedom.
+_NOTHING = Component(np.zeros(()), np.zeros(()))
+
+
+def seed_variance(cubes: Sequence[Array]) -> Seeds:
+    """Pooled over arms by the method of moments; arms have their own runs, so each adds degrees of freedom.
 
     Args:
         cubes: scores or differences (..., n, G, S) of every arm that was trained in the same way, without NaN.
     """
     parts = [_moments(cube) for cube in cubes]
-    return SeedVariance(*(_pool([part[index] for part in parts]) for index in range(3)))
+    return Seeds(*(_pool([part[index] for part in parts]) for index in range(3)))
 
 
 def patient_variance(differences: Array) -> Component:
     """What patients (and their different response to single runs) add to the variance of the mean of (..., n)."""
     n = differences.shape[-1]
-    share = differences.var(axis=-1, ddof=1) / n
+    share = np.asarray(differences.var(axis=-1, ddof=1) / n)
     return Component(share, 2 * share**2 / (n - 1))
 
 
-def standard_error(components: Sequence[Component]) -> tuple[Array, Array]:
+def standard_error(total: Component) -> tuple[Array, Array]:
     """Standard error (...) of a mean, and Satterthwaite's degrees of freedom (...), at least 1."""
-    total = np.sum([component.value for component in components], axis=0)
-    spread = np.sum([component.variance for component in components], axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        degrees = np.where(spread > 0, 2 * total**2 / spread, np.inf)
-    return np.sqrt(total), np.maximum(degrees, 1.0)
+        degrees = np.where(total.variance > 0, 2 * total.value**2 / total.variance, np.inf)
+    return np.sqrt(total.value), np.maximum(degrees, 1.0)
 
 
 def _moments(cube: Array) -> tuple[Component | None, Component | None, Component | None]:
@@ -109,11 +128,10 @@ def _less(of: Component, floor: Component, repeats: int) -> Component:
     return Component(of.value - floor.value / repeats, of.variance + floor.variance / repeats**2)
 
 
-def _pool(parts: Sequence[Component | None]) -> Component | None:
+def _pool(parts: Sequence[Component | None]) -> Component:
     """The mean over arms that show the component."""
     seen = [part for part in parts if part is not None]
-    if not seen:
-        return None
-    value = np.mean([part.value for part in seen], axis=0)
-    variance = np.sum([part.variance for part in seen], axis=0) / len(seen) ** 2
-    return Component(value, variance)
+    total = _NOTHING
+    for part in seen:
+        total = total + part
+    return total.times(1 / len(seen)) if seen else _NOTHING

@@ -1,0 +1,247 @@
+"""How often `augbench gate` passes, fails or cannot tell, when the true change is known.
+
+    python benchmarks/gate_calibration.py                                     # the table of docs/gate.md
+    python benchmarks/gate_calibration.py --output docs/gate-calibration.csv --figure docs/images/gate-calibration.svg
+
+Revisions are simulated from the variances that reports/per_case.csv shows. Patients are drawn with replacement, and each
+patient's residuals from his own, all structures together. Seeds and trainings are drawn normal with the standard
+deviations measured per view and structure (pooled over arms), equally correlated between these so that the variance of
+the arms' mean is the one measured. A true change differs between patients: its size is exponential, with the stated mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from augbench.comparison.gate import OVERALL, Estimate, Runs, decide, estimates
+from augbench.comparison.limits import seed_variance
+from augbench.comparison.pairs import cells
+from augbench.comparison.unit import PER_CASE_TEXT, REAL, per_subject
+
+Array = NDArray[np.float64]
+MARGIN, ALPHA = 0.01, 0.05
+SHIFTS = (0.0, -0.5, -1.0, -1.5, -2.0, -3.0)
+SCENARIOS = ("same networks", "trained again, same seeds", "trained again, other seeds")
+ALL = "every structure"
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is simulated from; R rows: the mean of all places, then each structure.
+
+    Attributes:
+        arms: name -> whether it has a generator.
+        structures: names of rows 1 to R - 1.
+        weights: (R, K) mean over places.
+        residuals: (n, m, R) what is left of a patient's score after his mean and the run's.
+        sd: component -> (K,) standard deviation.
+        correlation: component -> correlation between places.
+        shared: correlation of generator effects between arms of one generator, which two seeds cannot show.
+    """
+
+    arms: dict[str, bool]
+    structures: list[str]
+    weights: Array
+    residuals: Array
+    sd: dict[str, Array]
+    correlation: dict[str, float]
+    shared: float = 0.0
+
+
+@dataclass(frozen=True)
+class Design:
+    """Seeds and patients of both revisions."""
+
+    generator_seeds: int = 2
+    segmenter_seeds: int = 3
+    patients: int = 50
+
+
+def measure(per_case: pd.DataFrame, controls: tuple[str, ...] = ("oracle", "memoriser")) -> Measured:
+    """Variance components of the gated arms."""
+    scores = per_subject(per_case[(per_case["metric"] == "dice") & ~per_case["generator"].isin(controls)])
+    found = cells(scores, sorted(scores["subject_id"].unique()))
+    arms = list(scores["arm"].unique())
+    cubes = [np.stack([cell.scores[arm] for cell in found.values()]) for arm in arms]
+    structures = list(dict.fromkeys(structure for _, structure in found))
+    weights = np.array([[1.0] * len(found), *([float(name == s) for _, name in found] for s in structures)])
+    weights /= weights.sum(axis=1, keepdims=True)
+    places, means = seed_variance(cubes), seed_variance([cube.mean(axis=0) for cube in cubes])
+    sd, correlation = {}, {}
+    for component in ("generator", "segmenter", "run"):
+        variance = np.maximum(getattr(places, component).value, 0)
+        sd[component] = np.sqrt(variance)
+        alone, together = variance.sum(), sd[component].sum() ** 2
+        of_mean = max(float(getattr(means, component).value), 0) * len(variance) ** 2
+        correlation[component] = float(np.clip((of_mean - alone) / (together - alone), 0, 1)) if alone > 0 else 0.0
+    residuals = np.concatenate([_residuals(cube) for cube in cubes], axis=-1)
+    return Measured(
+        {arm: arm != REAL for arm in arms}, structures, weights, np.einsum("rk,knj->njr", weights, residuals), sd,
+        correlation,
+    )  # fmt: skip
+
+
+def _residuals(cube: Array) -> Array:
+    _, n, g, s = cube.shape
+    left = cube - cube.mean(axis=1, keepdims=True) - cube.mean(axis=(2, 3), keepdims=True)
+    left = left + cube.mean(axis=(1, 2, 3), keepdims=True)
+    return np.asarray((left * np.sqrt(n * g * s / ((n - 1) * (g * s - 1)))).reshape(len(cube), n, -1))
+
+
+def _effects(measured: Measured, component: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """(..., R) effects of seeds or trainings."""
+    rho, sd = measured.correlation[component], measured.sd[component]
+    draw = np.sqrt(1 - rho) * rng.standard_normal((*shape, len(sd)))
+    draw += np.sqrt(rho) * rng.standard_normal((*shape, 1))
+    return np.asarray((draw * sd) @ measured.weights.T)
+
+
+def _side(measured: Measured, patients: NDArray[np.int64], design: Design, rng: np.random.Generator) -> Iterator[Array]:
+    """Noise (B, R, n, G, S) of every arm in one revision; his own level cancels in a patient's difference."""
+    batch, n = patients.shape
+    common = _effects(measured, "generator", (batch, 1, design.generator_seeds, 1), rng)
+    for has_generator in measured.arms.values():
+        g, s = design.generator_seeds if has_generator else 1, design.segmenter_seeds
+        draw = rng.integers(measured.residuals.shape[1], size=(batch, n, g, s))
+        noise = measured.residuals[patients[:, :, None, None], draw]
+        noise = noise + _effects(measured, "segmenter", (batch, 1, 1, s), rng)
+        noise = noise + _effects(measured, "run", (batch, 1, g, s), rng)
+        if has_generator:
+            own = _effects(measured, "generator", (batch, 1, g, 1), rng)
+            noise = noise + np.sqrt(1 - measured.shared) * own + np.sqrt(measured.shared) * common
+        yield np.moveaxis(noise, -1, 1)
+
+
+def _losses(measured: Measured, where: str) -> list[Array]:
+    """Per arm (R,): a loss of 1 everywhere, in one structure of every arm, or in one arm, as the rows see it."""
+    rows = len(measured.weights)
+    if where in measured.arms:
+        return [np.full(rows, float(arm == where)) for arm in measured.arms]
+    if where == ALL:
+        return [np.ones(rows)] * len(measured.arms)
+    at = measured.structures.index(where) + 1
+    return [np.asarray(measured.weights @ (measured.weights[at] > 0).astype(float))] * len(measured.arms)
+
+
+def simulate(
+    measured: Measured, design: Design, scenario: str, repetitions: int, rng: np.random.Generator, places: list[str]
+) -> pd.DataFrame:
+    """Shares of pass, fail and inconclusive for every shift and place; all shifts see the same noise."""
+    counts: dict[tuple[str, float], Array] = {}
+    for start in range(0, repetitions, _BATCH):
+        batch = min(_BATCH, repetitions - start)
+        patients = rng.integers(len(measured.residuals), size=(batch, design.patients))
+        base = list(_side(measured, patients, design, rng))
+        head = base if scenario == SCENARIOS[0] else list(_side(measured, patients, design, rng))
+        taste = rng.exponential(size=(batch, 1, design.patients, 1, 1))
+        for where in places:
+            losses = [loss[None, :, None, None, None] * taste for loss in _losses(measured, where)]
+            for shift in SHIFTS:
+                moved = [side + shift * MARGIN * loss for side, loss in zip(head, losses, strict=True)]
+                rows = _rows(measured, moved, base, paired=scenario != SCENARIOS[2])
+                passes, fails = decide(rows, MARGIN, ALPHA)
+                found = np.array([passes.sum(), fails.sum(), batch - passes.sum() - fails.sum()], dtype=float)
+                counts[where, shift] = counts.get((where, shift), np.zeros(3)) + found
+    return pd.DataFrame(
+        {
+            "scenario": scenario, "seeds": f"{design.generator_seeds} x {design.segmenter_seeds}",
+            "patients": design.patients, "where": where, "change_in_margins": shift,
+            **dict(zip(("pass", "fail", "inconclusive"), found / repetitions, strict=True)),
+        }
+        for (where, shift), found in counts.items()
+    )  # fmt: skip
+
+
+def _rows(measured: Measured, head: list[Array], base: list[Array], *, paired: bool) -> dict[str, Estimate]:
+    """The gate's rows of a batch."""
+    rows: dict[str, Estimate] = {}
+    for place, name in enumerate((OVERALL, *measured.structures)):
+        runs = [
+            Runs(new[:, place], old[:, place], paired, has_generator)
+            for new, old, has_generator in zip(head, base, measured.arms.values(), strict=True)
+        ]
+        parts, mean = estimates(runs)
+        rows[name] = mean
+        if place == 0:
+            rows |= dict(zip(measured.arms, parts, strict=True))
+    return rows
+
+
+def study(measured: Measured, repetitions: int) -> pd.DataFrame:
+    """The table of docs/gate.md."""
+    one = ["LV", "RA", "pggan/synthetic"]
+    again, other = SCENARIOS[1:]
+    plan = [
+        (measured, Design(), SCENARIOS[0], [ALL, *one]),
+        (measured, Design(), again, [ALL, *one]),
+        (measured, Design(), other, [ALL, *one]),
+        (replace(measured, shared=0.5), Design(), again, [ALL]),
+        (measured, Design(3, 3), again, [ALL]),
+        (measured, Design(3, 5), again, [ALL]),
+    ]
+    tables = []
+    for index, (source, design, scenario, places) in enumerate(plan):
+        found = simulate(source, design, scenario, repetitions, np.random.default_rng([2020, index]), places)
+        found.insert(1, "generator_correlation", source.shared)
+        tables.append(found)
+    return pd.concat(tables, ignore_index=True)
+
+
+def figure(table: pd.DataFrame) -> str:
+    """SVG: shares over the true change; panels by scenario and place, at the default seeds."""
+    import altair as alt
+
+    from augbench.figures.svg import to_svg
+
+    shown = table[(table["seeds"] == "2 x 3") & (table["generator_correlation"] == 0)]
+    shown = shown[(shown["where"] == ALL) | (shown["scenario"] == SCENARIOS[1])]
+    panel = shown["scenario"].where(shown["where"] == ALL, "trained again: only " + shown["where"])
+    long = shown.assign(panel=panel, dice=shown["change_in_margins"] * MARGIN).melt(
+        id_vars=["panel", "dice"], value_vars=["pass", "inconclusive", "fail"], var_name="outcome", value_name="share"
+    )
+    lines = (
+        alt.Chart(long)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("dice:Q", title="true change of mean Dice", axis=alt.Axis(values=[-0.03, -0.02, -0.01, 0])),
+            y=alt.Y("share:Q", title="share of revisions", axis=alt.Axis(format="%", tickCount=5)),
+            color=alt.Color(
+                "outcome:N",
+                scale=alt.Scale(domain=["pass", "inconclusive", "fail"], range=["#009e73", "#999999", "#d55e00"]),
+                legend=alt.Legend(orient="bottom", title=None),
+            ),
+        )
+        .properties(width=190, height=130)
+    )
+    return to_svg(lines.facet(facet=alt.Facet("panel:N", sort=list(dict.fromkeys(panel))), columns=3), "gate")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repetitions", type=int, default=2000)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--figure", type=Path)
+    options = parser.parse_args()
+    table = study(measure(read_scores(Path("reports/per_case.csv"))), options.repetitions)
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    if options.output:
+        table.to_csv(options.output, index=False, float_format="%.4g", lineterminator="\n")
+    if options.figure:
+        options.figure.write_text(figure(table) + "\n", encoding="utf-8")
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """reports/per_case.csv with its ids as text."""
+    return pd.read_csv(path, dtype=dict.fromkeys(PER_CASE_TEXT, str)).fillna(dict.fromkeys(PER_CASE_TEXT, ""))
+
+
+if __name__ == "__main__":
+    main()
