@@ -3,10 +3,10 @@
     python benchmarks/gate_calibration.py                                     # the table of docs/gate.md
     python benchmarks/gate_calibration.py --output docs/gate-calibration.csv --figure docs/images/gate-calibration.svg
 
-Revisions are simulated from the variances that reports/per_case.csv shows. Patients are drawn with replacement, and each
-patient's residuals from his own, all structures together. Seeds and trainings are drawn normal with the standard
+Revisions are simulated from the variances that reports/per_case.csv shows. Patients are drawn with replacement, and
+each patient's residuals from his own, all structures together. Seeds and trainings are drawn normal with the standard
 deviations measured per view and structure (pooled over arms), equally correlated between these so that the variance of
-the arms' mean is the one measured. A true change differs between patients: its size is exponential, with the stated mean.
+the arms' mean is the one measured. A true change differs between patients: it is exponential, with the stated mean.
 """
 
 from __future__ import annotations

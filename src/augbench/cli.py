@@ -228,6 +228,40 @@ def diff(
 
 
 @app.command(rich_help_panel=_USER)
+def gate(
+    base: Annotated[str, typer.Argument(help="Revision to hold against: a branch, tag, commit or HEAD~1.")],
+    head: Annotated[str | None, typer.Argument(help="Revision to judge; left out: the working tree.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown for a pull request.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, every number of every row.")] = False,
+    inconclusive: Annotated[
+        str | None, typer.Option(help="Count an inconclusive outcome as [bold]pass[/bold] or [bold]fail[/bold].")
+    ] = None,
+) -> None:
+    """Let a revision pass only if Dice did not fall; made for CI.
+
+    Exit code [bold]0[/bold], pass: mean Dice is not lower by the margin or more. A revision against itself passes.
+
+    Exit code [bold]1[/bold], fail: Dice is lower by more than the margin, a floor is broken, or a structure, arm,
+    patient or file that BASE has is missing.
+
+    Exit code [bold]2[/bold], bad input: an unknown revision, no scores in BASE, revisions that cannot be compared.
+
+    Exit code [bold]3[/bold], inconclusive: these patients and seeds cannot tell; the last line says how many could.
+    --inconclusive pass turns it into 0, --inconclusive fail into 1.
+
+    Margin and floors are in params.yaml, section gate. The real arm and every compared generator's arms are gated,
+    controls are not. How often it is wrong: docs/gate.md.
+
+    [bold]augbench gate main[/bold]: this working tree against main
+
+    [bold]augbench gate main HEAD --markdown --inconclusive pass[/bold]: as a comment for a pull request
+    """
+    from augbench.stages.gate import run
+
+    raise typer.Exit(run(base, head, markdown=markdown, as_json=as_json, inconclusive=inconclusive))
+
+
+@app.command(rich_help_panel=_USER)
 def summary() -> None:
     """Print the finished results as Markdown: arms, targets, verdict per structure."""
     from augbench.stages.summary import run

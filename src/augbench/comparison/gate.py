@@ -1,13 +1,13 @@
-"""Whether a revision may pass: non-inferiority of Dice, with error rates that hold for the whole gate (decision 0011).
+r"""Whether a revision may pass: non-inferiority of Dice, with error rates that hold for the whole gate (decision 0011).
 
 Rows: `overall` (mean over gated arms, views and structures), one per arm, one per structure (mean over gated arms).
 
-| outcome | rule | stated rate |
+| outcome | rule | how often at most |
 | --- | --- | --- |
-| pass | `overall` above -margin at level alpha, and every part above -2 margin at 2 alpha | each row must hold by itself, \
-so a row that is truly at its bound passes at most that often, however many rows there are |
-| fail | `overall` below -margin at alpha / 2, or a part at alpha / (2 parts) | Bonferroni: at most alpha when no row is \
-truly below -margin |
+| pass | `overall` above -margin at level alpha, and every part above -2 margins at 2 alpha | every row must clear its \
+bound, so a row that is truly at it lets the gate pass at its level, however many rows there are |
+| fail | `overall` below -margin at alpha / 2, or a part at alpha / (2 parts) | alpha when no row is truly below \
+-margin (Bonferroni) |
 | inconclusive | neither | |
 """
 
@@ -135,7 +135,7 @@ def bounds(row_is_overall: bool, parts: int, margin: float, alpha: float) -> Bou
 
 
 def decide(rows: Mapping[str, Estimate], margin: float, alpha: float) -> tuple[Array, Array]:
-    """(passes, fails) of the whole gate, with the estimates' axes; neither is inconclusive. The first row is overall."""
+    """(passes, fails) of the whole gate, with the estimates' axes; neither: inconclusive. The first row is overall."""
     passed, failed = [], []
     for index, estimate in enumerate(rows.values()):
         limit = bounds(index == 0, len(rows) - 1, margin, alpha)

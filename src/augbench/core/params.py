@@ -85,6 +85,15 @@ class Comparison(_Strict):
     bootstrap: int = Field(ge=200, description="resamples of patients and seeds")
 
 
+class Gate(_Strict):
+    """What `augbench gate` lets pass; no stage reads it. Older revisions have no such section."""
+
+    margin: float = Field(default=0.01, gt=0, le=1, description="largest loss of mean Dice that may pass")
+    floors: dict[str, Fraction] = Field(
+        default_factory=dict, description="structure -> lowest mean Dice of any gated arm, over its views and patients"
+    )
+
+
 class Audit(_Strict):
     """Fidelity and privacy of synthetic frames."""
 
@@ -136,6 +145,7 @@ class Params(_Strict):
     evaluation: Evaluation
     audit: Audit
     comparison: Comparison
+    gate: Gate = Field(default_factory=Gate)
     compute: Compute
 
 

@@ -48,6 +48,10 @@ class RevisionReports:
     notes: tuple[str, ...]
 
 
+class NoReports(UserError):
+    """A revision that exists, without scores: to `augbench gate` a failure and not bad input."""
+
+
 def read_revision(name: str | None) -> RevisionReports:
     """The reports of a branch, tag or commit; of the working tree for None or `workspace`.
 
@@ -126,10 +130,10 @@ def _doubts(label: str, params: dict[str, Any], lock: Lock, per_case_md5: str) -
     return found
 
 
-def _no_reports(name: str | None, files: tuple[str, ...]) -> UserError:
+def _no_reports(name: str | None, files: tuple[str, ...]) -> NoReports:
     what = "the working tree" if name is None else f"revision '{name}'"
     there = "" if name is None else f" at '{name}' and commit reports/, dvc.lock and params.yaml"
-    return UserError(
+    return NoReports(
         f"{what} has no {layout.PER_CASE}" if files else f"{what} has no reports",
         got=f"{len(files)} files in {layout.REPORTS}/" if files else f"no {layout.REPORTS}/ in this folder",
         expected=f"{layout.PER_CASE}, written by `augbench evaluate`",

@@ -1,0 +1,198 @@
+"""The gate's rule: outcomes, limits, what is missing, and its error rates on a small simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from revision_factory import scores
+from scipy.stats import t
+
+from augbench.comparison.gate import FAIL, INCONCLUSIVE, OVERALL, PASS, Runs, bounds, decide, estimates
+from augbench.comparison.gate_table import Gate, gate
+from augbench.comparison.needed import needed
+from augbench.core.errors import UserError
+
+BASE = scores()
+
+
+def _gate(head: pd.DataFrame, base: pd.DataFrame = BASE, **options: object) -> Gate:
+    return gate(base, head, margin=0.01, **options)  # type: ignore[arg-type]
+
+
+def _moved(change: float, rows: object = slice(None)) -> pd.DataFrame:
+    head = BASE.copy()
+    head.loc[rows, "value"] += change
+    return head
+
+
+def test_a_revision_passes_against_itself_with_limits_at_zero() -> None:
+    result = _gate(BASE)
+    assert result.outcome == PASS
+    assert {row.name for row in result.rows} == {OVERALL, "real", "pggan/synthetic", "LV", "RV"}
+    assert all(row.change == row.low == row.high == 0.0 for row in result.rows)
+
+
+def test_a_loss_beyond_the_margin_fails_and_a_smaller_one_passes() -> None:
+    assert _gate(_moved(-0.011)).outcome == FAIL
+    assert _gate(_moved(-0.009)).outcome == PASS
+
+
+def test_retraining_without_an_effect_does_not_fail() -> None:
+    assert _gate(scores(runs_seed=1)).outcome in (PASS, INCONCLUSIVE)
+
+
+@pytest.mark.parametrize(("column", "value"), [("structure", "LV"), ("generator", "")])
+def test_a_loss_in_one_part_fails_although_the_mean_holds(column: str, value: str) -> None:
+    result = _gate(_moved(-0.019, BASE[column] == value))
+    outcomes = {row.name: row.outcome for row in result.rows}
+    assert outcomes[OVERALL] == PASS
+    assert outcomes["LV" if column == "structure" else "real"] == FAIL
+    assert result.outcome == FAIL
+
+
+def test_few_patients_are_inconclusive_unless_nothing_changed() -> None:
+    few = BASE[BASE["subject_id"].isin([f"e{number}" for number in range(5)])]
+    assert _gate(few, few).outcome == PASS
+    assert _gate(few.assign(value=few["value"] - 0.05), few).outcome == INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("kept", "named"),
+    [
+        (BASE["generator"] == "", "arm pggan/synthetic"),
+        (BASE["structure"] != "RV", "structure RV"),
+        (BASE["subject_id"] != "e3", "patient e3"),
+        (BASE["frame_id"] != "e3-sax", "frame e3-sax"),
+        ((BASE["frame_id"] != "e3-sax") | (BASE["generator"] == ""), "frame e3-sax of arm pggan/synthetic"),
+        (
+            (BASE["generator_seed"] != "1") | (BASE["segmenter_seed"] != "1"),
+            "run pggan/synthetic with generator seed '1' and segmenter seed '1'",
+        ),
+        (
+            (BASE["generator_seed"] != "1") | (BASE["segmenter_seed"] != "1") | (BASE["frame_id"] != "e3-sax"),
+            "frame e3-sax, RV of pggan/synthetic with generator seed '1' and segmenter seed '1'",
+        ),
+    ],
+)
+def test_what_is_missing_fails_by_its_largest_unit(kept: pd.Series, named: str) -> None:
+    result = _gate(BASE[kept])
+    assert (result.outcome, result.missing) == (FAIL, (named,))
+
+
+def test_a_score_that_became_undefined_is_missing() -> None:
+    head = BASE.copy()
+    index = head.index[(head["frame_id"] == "e0-4ch") & (head["metric"] == "dice")][0]
+    head.loc[index, ["value", "reason"]] = [np.nan, "both masks are empty"]
+    result = _gate(head)
+    assert result.outcome == FAIL
+    assert result.missing == (
+        "a defined score of frame e0-4ch, LV by real with generator seed '' and segmenter seed '0'",
+    )
+
+
+def test_other_seeds_are_no_missing_runs_and_more_seeds_are_allowed() -> None:
+    assert _gate(scores(segmenter_seeds=(5, 6, 7))).missing == ()
+
+
+def test_controls_are_not_gated() -> None:
+    head = _moved(-0.2, BASE["generator"] == "pggan")
+    result = _gate(head, controls=["pggan"])
+    assert result.outcome == PASS
+    assert result.not_gated == ("pggan/synthetic",)
+
+
+def test_a_broken_floor_fails_and_names_structure_and_arm() -> None:
+    assert _gate(BASE, floors={"LV": 0.5}).outcome == PASS
+    result = _gate(
+        _moved(-0.008), floors={"LV": float(BASE.query("structure == 'LV' and metric == 'dice'").value.min())}
+    )
+    assert result.outcome == PASS
+    mean = BASE.query("structure == 'LV' and metric == 'dice' and generator == ''").value.mean()
+    result = _gate(_moved(-0.008), floors={"LV": mean - 0.004})
+    assert result.outcome == FAIL
+    assert ("LV", "real") in {(floor.structure, floor.arm) for floor in result.floors if floor.broken}
+    with pytest.raises(UserError, match="unknown structure 'LA'"):
+        _gate(BASE, floors={"LA": 0.5})
+
+
+def test_limits_of_patients_alone_are_student_s() -> None:
+    rng = np.random.default_rng(3)
+    change = rng.normal(0, 0.02, (30, 1, 1))
+    _, mean = estimates([Runs(change, np.zeros_like(change), True, False)])
+    low, high = mean.limits(0.05, 0.01)
+    error = change.std(ddof=1) / np.sqrt(30)
+    assert low == pytest.approx(change.mean() - t.ppf(0.95, 29) * error)
+    assert high == pytest.approx(change.mean() + t.ppf(0.99, 29) * error)
+
+
+def test_needed_patients_are_the_fewest_whose_interval_clears_the_margin() -> None:
+    values = np.tile([-0.04, 0.04], 15)[:, None, None]
+    _, mean = estimates([Runs(values, np.zeros_like(values), True, False)])
+    found = needed(mean, bounds(True, 4, 0.01, 0.05))
+    sd = float(values.std(ddof=1))
+    clears = [n for n in range(31, 200) if t.ppf(0.95, n - 1) * sd / np.sqrt(n) < 0.01]
+    assert (found.patients, found.seeds, found.seed_share) == (clears[0], None, 0.0)
+
+
+def test_needed_seeds_are_asked_for_where_seeds_make_the_variance() -> None:
+    rng = np.random.default_rng(0)
+    cube = np.tile([-0.01, 0.0, 0.01], (2, 1))[None] + rng.normal(0, 1e-4, (50, 2, 3))
+    _, mean = estimates([Runs(cube, np.zeros_like(cube), True, True)])
+    found = needed(mean, bounds(True, 4, 0.01, 0.05))
+    assert found.patients is None
+    assert found.seed_share > 0.99
+    # SD 0.01 a segmenter seed: t(0.95, S - 1) 0.01 / sqrt(S) < 0.01 holds from S = 5 on.
+    assert found.seeds == 2
+
+
+# --- error rates: 50 patients, 2 x 3 seeds, 4 arms, seeds' SD 0.005 a side, as measured on the phantom ---
+
+
+def _revisions(change: float, repetitions: int, rng: np.random.Generator) -> list[Runs]:
+    def side(g: int) -> NDArray[np.float64]:
+        noise = rng.normal(0, 0.022, (repetitions, 50, g, 3)) + rng.normal(0, 0.0056, (repetitions, 1, 1, 3))
+        return noise + rng.normal(0, 0.004, (repetitions, 1, g, 1)) * (g > 1)
+
+    return [Runs(side(g) + change, side(g), True, g > 1) for g in (1, 2, 2, 2)]
+
+
+@pytest.fixture(scope="module")
+def rates() -> dict[float, tuple[float, float]]:
+    rng, found = np.random.default_rng(7), {}
+    for change in (0.0, -0.01, -0.02):
+        parts, mean = estimates(_revisions(change, 400, rng))
+        passes, fails = decide({OVERALL: mean, **{str(index): part for index, part in enumerate(parts)}}, 0.01, 0.05)
+        found[change] = (passes.mean(), fails.mean())
+    return found
+
+
+def test_error_rates_hold_and_the_gate_decides(rates: dict[float, tuple[float, float]]) -> None:
+    assert rates[0.0][0] > 0.6  # a gate that always says inconclusive makes no error either
+    assert rates[0.0][1] <= 0.01
+    assert max(rates[-0.01]) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+    assert rates[-0.02][0] <= 0.01
+    assert rates[-0.02][1] > 0.5
+
+
+def test_patients_alone_would_pass_a_loss_at_the_margin_too_often() -> None:
+    runs = _revisions(-0.01, 400, np.random.default_rng(8))
+    differences = np.mean([one.differences() for one in runs], axis=0)
+    naive = differences.mean(axis=-1) - t.ppf(0.95, 49) * differences.std(axis=-1, ddof=1) / np.sqrt(50)
+    _, mean = estimates(runs)
+    assert (naive > -0.01).mean() > 0.2
+    assert (mean.limits(0.05, 0.05)[0] > -0.01).mean() < 0.09
+
+
+def test_rows_each_at_alpha_would_fail_harmless_revisions_too_often() -> None:
+    """20 independent parts at the margin exactly: without the shared level one of them fails more often than alpha."""
+    rng = np.random.default_rng(9)
+    parts = [
+        estimates([Runs(rng.normal(-0.01, 0.02, (400, 50, 1, 1)), np.zeros((400, 50, 1, 1)), True, False)])[1]
+        for _ in range(20)
+    ]
+    rows = {OVERALL: parts[0], **{str(index): part for index, part in enumerate(parts[1:])}}
+    naive = np.any([part.limits(0.05, 0.05)[1] < -0.01 for part in parts], axis=0)
+    assert naive.mean() > 0.4
+    assert decide(rows, 0.01, 0.05)[1].mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)

@@ -1,0 +1,108 @@
+"""`augbench gate` in a repository: exit codes, what it prints, what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from revision_factory import changed, commit, git, scores
+from typer.testing import CliRunner
+
+from augbench.cli import app
+from augbench.core.errors import UserError
+
+BASE = scores()
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Branches main, worse, again (other trainings, wide), partial (no pggan arm) and bare (no scores)."""
+    folder = tmp_path_factory.mktemp("repository")
+    commit(folder, BASE)
+    commit(folder, BASE.assign(value=BASE["value"] - 0.03), branch="worse")
+    noisy = scores(runs_seed=4)
+    noisy["value"] += noisy["segmenter_seed"].map({"0": -0.02, "1": 0.02})
+    commit(folder, noisy, branch="again")
+    commit(folder, BASE[BASE["generator"] == ""], branch="partial")
+    commit(folder, BASE, changed(gate={"floors": {"LV": 0.99}}), branch="floors")
+    commit(folder, BASE, changed(gate={"margn": 0.02}), branch="misspelt")
+    commit(folder, BASE[BASE["subject_id"] != "e0"], branch="fewer")
+    git(folder, "checkout", "--quiet", "-B", "bare", "main")
+    git(folder, "rm", "--quiet", "reports/per_case.csv")
+    git(folder, "commit", "--quiet", "--message", "bare")
+    git(folder, "checkout", "--quiet", "main")
+    return folder
+
+
+def _run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["gate", *arguments], env={"COLUMNS": "160"})
+    if isinstance(result.exception, UserError):  # `cli.main` makes it exit code 2
+        return 2, str(result.exception)
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "last"),
+    [
+        (["main", "main"], 0, "pass: mean Dice is not lower than in main"),
+        (["main"], 0, "pass: mean Dice is not lower than in main"),
+        (["main", "worse"], 1, "fail: Dice of overall, real, pggan/synthetic, LV, RV is lower"),
+        (["worse", "main"], 0, "pass:"),
+        (["main", "partial"], 1, "fail: missing in partial"),
+        (["main", "bare"], 1, "fail: missing in bare: revision 'bare' has no reports/per_case.csv"),
+        (["main", "floors"], 1, "fail: below the floor: LV in real, LV in pggan/synthetic"),
+        (["main", "fewer"], 1, "fail: missing in fewer"),
+        (["main", "again"], 3, "inconclusive: the limits of overall"),
+        (["main", "again", "--inconclusive", "pass"], 0, "(counted as pass by --inconclusive)"),
+        (["main", "again", "--inconclusive", "fail"], 1, "(counted as fail by --inconclusive)"),
+    ],
+)
+def test_exit_code_and_last_line(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, last: str
+) -> None:
+    monkeypatch.chdir(repository)
+    found, output = _run(*arguments)
+    assert found == code
+    assert last in output.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "unknown revision 'nowhere'"),
+        (["bare", "main"], "has no reports/per_case.csv"),
+        (["fewer", "main"], "the scored patients differ"),
+        (["main", "misspelt"], "margn"),
+        (["main", "again", "--inconclusive", "perhaps"], "--inconclusive does not know 'perhaps'"),
+        (["main", "--json", "--markdown"], "exclude each other"),
+    ],
+)
+def test_bad_input_is_exit_code_two(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(repository)
+    found, output = _run(*arguments)
+    assert found == 2
+    assert message in output
+
+
+def test_json_and_markdown_say_the_same(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository)
+    code, output = _run("main", "again", "--json")
+    document = json.loads(output)
+    assert (code, document["outcome"], document["seeds"]) == (3, "inconclusive", [2, 2])
+    row = document["rows"][0]
+    assert row["name"] == "overall"
+    assert row["lower_limit"] <= row["lower_bound"] < row["change"]
+    assert document["needed"]["seed_share"] > 0.9
+    _, output = _run("main", "again", "--markdown")
+    assert output.startswith("### gate: inconclusive, again")
+    assert "| overall |" in output
+    assert output.strip().splitlines()[-1].startswith("**inconclusive: ")
+
+
+def test_help_teaches_the_exit_codes() -> None:
+    _, output = _run("--help")
+    for number, word in enumerate(("pass", "fail", "bad input", "inconclusive")):
+        assert f"Exit code {number}, {word}" in " ".join(output.split())
