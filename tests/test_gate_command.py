@@ -50,7 +50,7 @@ def _run(*arguments: str) -> tuple[int, str]:
         (["main", "worse"], 1, "fail: Dice of overall, real, pggan/synthetic, LV, RV is lower"),
         (["worse", "main"], 0, "pass:"),
         (["main", "partial"], 1, "fail: missing in partial"),
-        (["main", "bare"], 1, "fail: missing in bare: revision 'bare' has no reports/per_case.csv"),
+        (["main", "bare"], 1, "fail: missing in bare: revision 'bare' has no reports"),
         (["main", "floors"], 1, "fail: below the floor: LV in real, LV in pggan/synthetic"),
         (["main", "fewer"], 1, "fail: missing in fewer"),
         (["main", "again"], 3, "inconclusive: the limits of overall"),
@@ -71,7 +71,7 @@ def test_exit_code_and_last_line(
     ("arguments", "message"),
     [
         (["nowhere"], "unknown revision 'nowhere'"),
-        (["bare", "main"], "has no reports/per_case.csv"),
+        (["bare", "main"], "has no reports"),
         (["fewer", "main"], "the scored patients differ"),
         (["main", "misspelt"], "margn"),
         (["main", "again", "--inconclusive", "perhaps"], "--inconclusive does not know 'perhaps'"),

@@ -108,8 +108,8 @@ def _title(document: Mapping[str, Any]) -> str:
 def _rule(document: Mapping[str, Any]) -> str:
     alpha = document["alpha"]
     return (
-        f"Mean Dice of {document['patients']} patients, head minus base. One-sided limits: lower {1 - alpha:.0%} "
-        f"overall and {1 - 2 * alpha:.0%} in parts; upper so that all rows together fail by chance in at most {alpha:.0%}. "
+        f"Mean Dice of {document['patients']} patients, head minus base. One-sided limits: lower {1 - alpha:.0%} in "
+        f"overall, {1 - 2 * alpha:.0%} in parts; upper so that all rows together fail by chance in {alpha:.0%} at most. "
         f"A row fails when its upper limit is below {words.number(-document['margin'], 4)}."
     )
 
