@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
-_HEAD = ("row", "base", "head", "change", "lower limit", "must be above", "upper limit", "outcome")
+_HEAD = ("row", "base", "head", "change", "lower", "bound", "upper", "outcome")
 _SHOWN = 8
 
 
@@ -33,7 +33,7 @@ def print_gate(document: Mapping[str, Any], console: Console) -> None:
         table.add_column(_HEAD[0], no_wrap=True)
         for name in _HEAD[1:-1]:
             table.add_column(name, justify="right")
-        table.add_column(_HEAD[-1])
+        table.add_column(_HEAD[-1], no_wrap=True)
         for row in document["rows"]:
             *cells, outcome = _cells(row)
             table.add_row(*(Text(cell) for cell in cells), Text(outcome, style=_STYLES[outcome]))
@@ -109,8 +109,8 @@ def _rule(document: Mapping[str, Any]) -> str:
     alpha = document["alpha"]
     return (
         f"Mean Dice of {document['patients']} patients, head minus base. One-sided limits: lower {1 - alpha:.0%} in "
-        f"overall, {1 - 2 * alpha:.0%} in parts; upper so that all rows together fail by chance in {alpha:.0%} at most. "
-        f"A row fails when its upper limit is below {words.number(-document['margin'], 4)}."
+        f"overall, {1 - 2 * alpha:.0%} in parts; upper so that in all rows together {alpha:.0%} at most fail by chance. "
+        f"Lower must be above the bound to pass; upper below {words.number(-document['margin'], 4)} fails."
     )
 
 
