@@ -204,6 +204,7 @@ def figure(table: pd.DataFrame) -> str:
 
     shown = table[(table["seeds"] == "2 x 3") & (table["generator_correlation"] == 0)]
     shown = shown[(shown["where"] == ALL) | (shown["scenario"] == SCENARIOS[1])]
+    shown = shown.sort_values("where", key=lambda where: where != ALL, kind="stable")
     panel = shown["scenario"].where(shown["where"] == ALL, "trained again: only " + shown["where"])
     long = shown.assign(panel=panel, dice=shown["change_in_margins"] * MARGIN).melt(
         id_vars=["panel", "dice"], value_vars=["pass", "inconclusive", "fail"], var_name="outcome", value_name="share"

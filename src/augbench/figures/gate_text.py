@@ -108,9 +108,9 @@ def _title(document: Mapping[str, Any]) -> str:
 def _rule(document: Mapping[str, Any]) -> str:
     alpha = document["alpha"]
     return (
-        f"Mean Dice of {document['patients']} patients, head minus base. One-sided limits: lower {1 - alpha:.0%} in "
-        f"overall, {1 - 2 * alpha:.0%} in parts; upper so that in all rows together {alpha:.0%} at most fail by chance. "
-        f"Lower must be above the bound to pass; upper below {words.number(-document['margin'], 4)} fails."
+        f"Mean Dice of {document['patients']} patients, head minus base. One-sided limits: lower {1 - alpha:.0%} "
+        f"(overall) or {1 - 2 * alpha:.0%}; upper so that all rows together fail by chance in {alpha:.0%} at most. "
+        f"Lower above the bound passes, upper below {words.number(-document['margin'], 4)} fails."
     )
 
 
