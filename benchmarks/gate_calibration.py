@@ -186,7 +186,6 @@ def study(measured: Measured, repetitions: int) -> pd.DataFrame:
         (replace(measured, shared=0.5), Design(), again, [ALL]),
         (measured, Design(3, 3), again, [ALL]),
         (measured, Design(3, 5), again, [ALL]),
-        (measured, Design(4, 6), again, [ALL]),
     ]
     tables = []
     for index, (source, design, scenario, places) in enumerate(plan):
