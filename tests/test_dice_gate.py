@@ -43,17 +43,17 @@ def _commit(workspace: Workspace, message: str) -> None:
 def study(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """No GAN, one view, two seeds, results committed on `main`; the branches share its DVC cache."""
     workspace = copy_checkout(tmp_path_factory.mktemp("gate"))
-    subjects = {"generator": 6, "segmenter": 8, "internal": 3, "development": 3, "external": 24}
-    phantom = {f"{cohort}_subjects": count for cohort, count in subjects.items()} | {"validation_fraction": 0.25}
+    subjects = {"generator": 6, "segmenter": 8, "internal": 4, "development": 4, "external": 24}
+    phantom = {f"{cohort}_subjects": count for cohort, count in subjects.items()} | {"validation_fraction": 0.2}
     small = {
         "datasets": {"phantom": phantom},
         "views": ["sax"],
         "generators": {"oracle": {}},
         "compared": ["oracle"],
         "controls": [],
-        "sampling": {"frames": 32},
+        "sampling": {"frames": 64},
         "segmenter_seeds": [0, 1],
-        "training": {"steps": 40, "validate_every": 1000, "selection": "last"},
+        "training": {"steps": 60},
         "audit": {"frames": 20, "features": {"pixels": {"size": 16}}},
         "comparison": {"bootstrap": 200},
     }
@@ -84,7 +84,7 @@ def test_a_harmless_refactor_passes(study: Workspace) -> None:
 
 def test_training_cut_to_a_fraction_fails(study: Workspace) -> None:
     _on_branch(study, "cut")
-    _edit_params(study.folder, {"training": {"steps": 1}})
+    _edit_params(study.folder, {"training": {"steps": 8}})
     _run(study, "reproduce")
     done = _script(study, "gate")
     assert done.returncode == FAIL, done.stdout + done.stderr
