@@ -51,7 +51,7 @@ gate() {
     if [ ! -s "$OUT/comment.md" ]; then
         { echo "**The Dice gate could not decide** (exit code $code)."; fenced <"$OUT/messages.txt"; } >"$OUT/comment.md"
     fi
-    cp reports/figures/sheet-*.png reports/figures/forest-[0-9]*.svg "$OUT/" 2>/dev/null || true
+    cp reports/figures/sheet-*.png reports/figures/forest-*.svg "$OUT/" 2>/dev/null || true
     augbench diff "$BASE" --html "$OUT/since-base.html" >/dev/null 2>&1 || true
     cat "$OUT/comment.md"
     return "$code"

@@ -135,7 +135,9 @@ def test_a_github_comment_links_figures_on_a_branch_of_the_same_repository(check
     links = re.findall(
         r"!\[(\S+)\]\(https://github.com/owner/name/blob/([0-9a-f]{40})/(\S+)\?raw=true\)", checkout.comment()
     )
-    assert [(title, name) for title, _, name in links] == [(n, n) for n in ("forest-0.svg", "sheet-real.png")]
+    assert [(title, name) for title, _, name in links] == [
+        (n, n) for n in ("forest-0.svg", "forest-controls-0.svg", "sheet-real.png")
+    ]
     origin = checkout.folder.parent / "origin"
     show = ["git", "-C", str(origin), "show", "dice-gate/pr-7:sheet-real.png"]
     assert subprocess.run(show, capture_output=True, text=True, check=True).stdout == "sheet-real.png"
@@ -150,7 +152,7 @@ def test_a_gitlab_comment_uploads_its_figures(checkout: Checkout) -> None:
     gitlab = {"CI_API_V4_URL": "https://gitlab/api/v4", "CI_PROJECT_ID": "3", "CI_MERGE_REQUEST_IID": "7"}
     done = checkout.script("comment", COMMENT_WITH="gitlab", GITLAB_TOKEN="t", **gitlab)
     assert done.returncode == 0, done.stderr
-    assert checkout.comment().count("![x](/uploads/x)") == 2
+    assert checkout.comment().count("![x](/uploads/x)") == 3
     assert "https://gitlab/api/v4/projects/3/merge_requests/7/notes" in checkout.calls.read_text(encoding="utf-8")
 
 

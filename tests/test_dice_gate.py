@@ -79,7 +79,7 @@ def test_a_harmless_refactor_passes(study: Workspace) -> None:
     _run(study, "comment")
     comment = (study.folder / ".augbench/dice-gate/comment.md").read_text(encoding="utf-8")
     assert "![sheet-real.png](sheet-real.png)" in comment
-    assert "![forest-0.svg](forest-0.svg)" in comment
+    assert "![forest-controls-0.svg](forest-controls-0.svg)" in comment
 
 
 def test_training_cut_to_a_fraction_fails(study: Workspace) -> None:
