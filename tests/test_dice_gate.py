@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from test_pipeline import Workspace, copy_checkout
+from workspace import Workspace, copy_checkout
 
 pytestmark = pytest.mark.pipeline
 PASS, FAIL, INCONCLUSIVE = 0, 1, 3
