@@ -171,3 +171,36 @@ def test_synthetic_frames_do_not_depend_on_how_many_are_asked_for(finished: Work
     finally:
         path.write_text(text, encoding="utf-8")
         assert finished.dvc("checkout", "--force", "sample@pggan-0").returncode == 0
+
+
+def test_a_fresh_clone_pulls_everything_and_an_edit_runs_its_own_stages(finished: Workspace, tmp_path: Path) -> None:
+    """A local folder is the remote. Stage commands leave rows in .augbench, which no clone and no pull brings."""
+    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    remote = ("remote", "add", "--local", "--force", "--default", "store", str(tmp_path / "remote"))
+    assert finished.run("git", "add", "--all").returncode == 0
+    assert finished.run("git", *identity, "commit", "--quiet", "--message", "results").returncode == 0
+    assert finished.dvc(*remote).returncode == 0
+    pushed = finished.dvc("push", "--run-cache")
+    assert pushed.returncode == 0, pushed.stderr[-2000:]
+
+    assert finished.run("git", "clone", "--quiet", ".", str(tmp_path / "fresh")).returncode == 0
+    fresh = Workspace(tmp_path / "fresh")
+    assert fresh.dvc(*remote).returncode == 0
+    pulled = fresh.dvc("pull", "--run-cache")
+    assert pulled.returncode == 0, pulled.stderr[-2000:]
+    done = fresh.dvc("repro")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert _stages_run(fresh) == set()
+    assert fresh.changed_stages() == set()
+    assert fresh.run("git", "status", "--porcelain").stdout == ""
+
+    source = fresh.folder / "src/augbench/generators/memoriser/__init__.py"
+    source.write_text(source.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
+    done = fresh.dvc("repro")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert _stages_run(fresh) == {"train_generator@memoriser-0", "sample@memoriser-0"}
+    assert fresh.hashes() == finished.hashes()
+
+
+def _stages_run(workspace: Workspace) -> set[str]:
+    return {path.stem for path in (workspace.folder / ".augbench/provenance").glob("*.json")}
