@@ -42,7 +42,7 @@ class UserError(Exception):
 
 
 def _printable(part: object) -> str:
-    """Text of a user's file as it may go to a terminal: escape sequences are spelt out, and it is cut where it is long."""
+    """Text of a user's file as it may go to a terminal: escape sequences spelt out, cut where it is long."""
     text = str(part)
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(text)} characters)"
     return "".join(sign if sign.isprintable() or sign in "\n\t" else repr(sign)[1:-1] for sign in text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from augbench.core.component import create
 from augbench.core.errors import UserError
 from augbench.core.params import PARAMS_FILE, Params
@@ -28,9 +30,18 @@ def check_components(params: Params, *, build: bool = True) -> None:
             create(family, name, section)
     create("labelling", params.labelling)
     _require_fitting_metrics(params)
+    _require_drawing(params)
     if build:
         segmenter = create("segmenters", params.segmenter, params.segmenters[params.segmenter])
         segmenter.build(2, params.image_size)
+
+
+def _require_drawing(params: Params) -> None:
+    """A control that draws fresh subjects would otherwise fail only after the cohorts are made."""
+    for name, section in params.generators.items():
+        if create("generators", name, section).draws_subjects:
+            dataset = create("datasets", params.dataset, params.datasets[params.dataset])
+            dataset.draw(params.views[:1], np.zeros(1, np.int64), params.image_size)
 
 
 def _require_fitting_metrics(params: Params) -> None:

@@ -59,6 +59,6 @@ def _require_labels(role: str, frames: Frames) -> None:
                     f"structure '{missing[0]}' of view '{view}' is in no mask of split '{split}'",
                     got=f"{int(part.sum())} frames of cohort '{role}', none of which shows {', '.join(missing)}",
                     expected="every annotated structure in the masks of every split",
-                    remedy=f"raise the subjects of cohort '{role}', change `seed`, or leave the structure out of labels",
+                    remedy=f"raise the subjects of cohort '{role}', change `seed`, or leave out the structure",
                     file="params.yaml",
                 )

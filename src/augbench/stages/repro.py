@@ -105,17 +105,26 @@ def stale_graph(targets: list[str]) -> nx.DiGraph[str]:
     """Of the stages needed for `targets`, those that are out of date or depend on one that is.
 
     Raises:
-        UserError: a `dvc` command is at work on one of them.
+        UserError: a `dvc` command is at work on one of them, or DVC cannot read the workspace.
     """
+    from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import Repo
 
-    graph = stage_graph(targets)
-    with Repo() as repo:
-        try:
+    try:
+        graph = stage_graph(targets)
+        with Repo() as repo:
             changed = set(repo.status()) & set(graph)
-        except LockError as error:
-            raise in_use(error, ".dvc/tmp/rwlock") from error
+    except LockError as error:
+        raise in_use(error, ".dvc/tmp/rwlock") from error
+    except DvcException as error:
+        raise UserError(
+            "DVC cannot read this workspace",
+            got=error,
+            expected="a project with dvc.yaml, in which the named stages exist",
+            remedy="run from the project's root, and see `dvc status` and `dvc stage list`",
+            file="dvc.yaml",
+        ) from error
     return graph.subgraph(changed.union(*(nx.descendants(graph, stage) for stage in changed))).copy()
 
 

@@ -73,7 +73,8 @@ def count_planes(case: Case) -> int:
     from nibabel.spatialimages import HeaderDataError
 
     try:
-        return int(np.prod(nibabel.load(case.image).shape[2:], dtype=np.int64))
+        image: Any = nibabel.load(case.image)
+        return int(np.prod(image.shape[2:], dtype=np.int64))
     except (*_DAMAGE, ImageFileError, HeaderDataError):
         return 1
 
