@@ -85,7 +85,7 @@ def test_edited_params(preset: str, tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     refusals = []
 
-    @FIXED
+    @settings(FIXED, max_examples=60)
     @given(data=st.data())
     def edits(data: st.DataObject) -> None:
         path.write_text(yaml.safe_dump(_edited(content, data), allow_unicode=True), encoding="utf-8", errors="replace")
@@ -95,15 +95,19 @@ def test_edited_params(preset: str, tmp_path: Path) -> None:
     assert any(refusals), "no edit did any harm: the edits are too tame to show anything"
 
 
+_YAML_SIGNS = [
+    b"&a ", b"*a", b"&a [*a]", b"<<: *a", b"!!python/name:os.system ", b"!!binary x", b"!!set {", b"!!timestamp x",
+    b"!!int x", b"!!omap ", b"---\n", b"...\n", b"%YAML 9.9\n", b"? [a]\n: b\n", b"\t", b"\x00", b"\xff",
+    b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"- ", b": ", b"{", b"}", b"[" * 200, b"'", b'"', b"|\n", b">",
+    b"2020-99-99", b"0x", b"1_0", b"~",
+]  # fmt: skip
+
+
 def test_damaged_text_of_params(tmp_path: Path) -> None:
     """Bytes cut out, overwritten or put in, with all that means something to YAML."""
     text = (ROOT / "presets/smoke.yaml").read_bytes()
     path = tmp_path / "params.yaml"
-    insertions = st.sampled_from(
-        [b"&a ", b"*a", b"&a [*a]", b"<<: *a", b"!!python/name:os.system ", b"!!binary x", b"!!set {", b"!!timestamp x",
-         b"!!int x", b"!!omap ", b"---\n", b"...\n", b"%YAML 9.9\n", b"? [a]\n: b\n", b"\t", b"\x00", b"\xff", b"\xef\xbb\xbf",
-         b"\xe2\x80\xa8", b"- ", b": ", b"{", b"}", b"[" * 200, b"'", b'"', b"|\n", b">", b"2020-99-99", b"0x", b"1_0", b"~"]
-    )  # fmt: skip
+    insertions = st.sampled_from(_YAML_SIGNS)
 
     @FIXED
     @given(start=st.integers(0, len(text)), cut=st.integers(0, 30), new=insertions | st.binary(max_size=6))

@@ -25,8 +25,8 @@ from augbench.core.one_run import dvc_at_rest, in_use, only_run
 from augbench.core.params import Params, read_params
 from augbench.core.provenance import recorded
 from augbench.core.running import STARTED_BY, running_stages
-from augbench.stages.clean import remove_finished
 from augbench.stages.check import check_components
+from augbench.stages.clean import remove_finished
 from augbench.stages.preflight import require_room
 
 #: Name of the provenance row that holds the time of a whole run.
