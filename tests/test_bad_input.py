@@ -249,6 +249,7 @@ COMMANDS = {
     "no fitted generator": (["sample", "pggan", "0"], _nothing, r"generator\.safetensors is missing"),
     "generator unknown": (["train-generator", "pgan", "0"], _nothing, "no generator 'pgan' with seed 0"),
     "generator that escapes": (["sample", "../x", "0"], _nothing, "no generator '../x' with seed 0"),
+    "frames of an unknown generator": (["export-frames", "pgan", "0"], _nothing, "no generator 'pgan' with seed 0"),
     "generator seed unknown": (["audit", "pggan", "9"], _nothing, "no generator 'pggan' with seed 9"),
     "preset unknown": (["preset", "papr"], _nothing, r"unknown preset 'papr'[\s\S]*did you mean 'paper'"),
     "preset that escapes": (["preset", "../params"], _nothing, r"unknown preset '../params'"),

@@ -214,9 +214,11 @@ def export_frames(name: Name, seed: Seed) -> None:
     import torch
 
     from augbench.core.params import read_params
+    from augbench.core.runs import require_listed
     from augbench.stages.export_frames import run
 
     params = read_params()
+    require_listed(params, name, seed)
     torch.set_num_threads(params.compute.threads)
     typer.echo(f"wrote {run(params, name, seed)}; put the masks into its labelsTr and run: augbench repro")
 
