@@ -22,6 +22,7 @@ from augbench import cli
 ROOT = Path(__file__).parent.parent
 TRAINING, EXTERNAL = Path("raw/Dataset001_Main"), Path("raw/Dataset002_Other")
 IMAGE, MASK = Path("imagesTr/p000_ED_0000.png"), Path("labelsTr/p000_ED.png")
+_LOCKS = (".augbench/running", ".augbench/repro.lock")
 #: Spoils a workspace: its folder, and what will be written to params.yaml.
 Spoil = Callable[[Path, dict[str, Any]], object]
 
@@ -98,6 +99,7 @@ def run(folder: Path, *command: str) -> tuple[object, str, str]:
 
 def refused(folder: Path, *command: str) -> str:
     """Run a command that must fail as bad input does; its message."""
+    (folder / ".augbench").mkdir(exist_ok=True)
     before = listing(folder)
     code, _, message = run(folder, *command)
     require_refusal(code, message)
@@ -115,11 +117,16 @@ def require_refusal(code: object, message: str) -> None:
 
 
 def listing(folder: Path) -> dict[str, str]:
-    """Every entry below `folder`, with the checksum of files and the target of links."""
+    """Every entry below `folder`, with the checksum of files and the target of links.
+
+    Locks in .augbench are left out: a command holds one while it runs, whether it is refused or not.
+    """
     found = {}
     for top, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(top) / name
+            if path.relative_to(folder).as_posix().startswith(_LOCKS):
+                continue
             if path.is_symlink():
                 found[str(path)] = f"-> {path.readlink()}"
             else:

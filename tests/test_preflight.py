@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -107,7 +108,12 @@ def test_repro_refuses_before_any_stage_and_only_for_stale_stages(
 ) -> None:
     _machine(monkeypatch, memory=GIB // 4, disk=64 * GIB)
     started: list[Any] = []
-    monkeypatch.setattr(repro.subprocess, "call", lambda command: started.append(command) or 0)
+    for name in ("remove_temporaries", "repair_dvc", "keep_lock"):
+        monkeypatch.setattr(repro, name, lambda: None)
+    for name in ("defer", "install"):  # this process's own signals stay as they are
+        monkeypatch.setattr(repro.interrupt, name, lambda *_: None)
+    monkeypatch.setattr(repro, "dvc_at_rest", contextlib.nullcontext)
+    monkeypatch.setattr(repro, "_dvc", lambda *command: started.append(command) or 0)
     monkeypatch.setattr(repro, "stale_graph", lambda _: ["train_segmenter_mixed@pggan-0-1-0", "report"])
     assert "too little memory" in refused(workspace, "repro")
     assert "(most in train_segmenter)" in refused(workspace, "repro", "--jobs", "2")

@@ -137,7 +137,7 @@ def test_a_pickled_shard_is_refused_and_not_run(tmp_path: Path) -> None:
     np.save(tmp_path / "cohort/00000.npy", np.array([_Payload(mark)], dtype=object), allow_pickle=True)
     with pytest.raises(UserError, match="damaged"):
         read_shards(tmp_path / "cohort")
-    with pytest.raises(UserError, match="shard cannot be read"):
+    with pytest.raises(UserError, match="array cannot be read"):
         read_shards(tmp_path / "cohort", verify=False)
     assert not mark.exists()
 

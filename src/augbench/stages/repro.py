@@ -44,12 +44,23 @@ def run(targets: list[str], jobs: int) -> None:
     params = read_params()
     check_components(params, build=False)  # DVC would stop at a misspelt name with a message of its own
     _require_tools()
-    with only_run():
-        with dvc_at_rest():
-            remove_temporaries()
-            repair_dvc()
-            keep_lock()
-        _bring_up_to_date(params, targets, jobs)
+    from dvc.exceptions import DvcException
+
+    try:
+        with only_run():
+            with dvc_at_rest():
+                remove_temporaries()
+                repair_dvc()
+                keep_lock()
+            _bring_up_to_date(params, targets, jobs)
+    except DvcException as error:
+        raise UserError(
+            "DVC cannot read this workspace",
+            got=error,
+            expected="a project with dvc.yaml, in which the named stages exist",
+            remedy="run from the project's root, and see `dvc status` and `dvc stage list`",
+            file="dvc.yaml",
+        ) from error
 
 
 def _bring_up_to_date(params: Params, targets: list[str], jobs: int) -> None:
@@ -105,26 +116,17 @@ def stale_graph(targets: list[str]) -> nx.DiGraph[str]:
     """Of the stages needed for `targets`, those that are out of date or depend on one that is.
 
     Raises:
-        UserError: a `dvc` command is at work on one of them, or DVC cannot read the workspace.
+        UserError: a `dvc` command is at work on one of them.
     """
-    from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import Repo
 
-    try:
-        graph = stage_graph(targets)
-        with Repo() as repo:
+    graph = stage_graph(targets)
+    with Repo() as repo:
+        try:
             changed = set(repo.status()) & set(graph)
-    except LockError as error:
-        raise in_use(error, ".dvc/tmp/rwlock") from error
-    except DvcException as error:
-        raise UserError(
-            "DVC cannot read this workspace",
-            got=error,
-            expected="a project with dvc.yaml, in which the named stages exist",
-            remedy="run from the project's root, and see `dvc status` and `dvc stage list`",
-            file="dvc.yaml",
-        ) from error
+        except LockError as error:
+            raise in_use(error, ".dvc/tmp/rwlock") from error
     return graph.subgraph(changed.union(*(nx.descendants(graph, stage) for stage in changed))).copy()
 
 
