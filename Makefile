@@ -7,7 +7,7 @@ JOBS ?= 2
 export OMP_NUM_THREADS = 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup check test smoke repro clean
+.PHONY: audit-dependencies setup check test smoke repro clean
 
 setup: $(VENV)/.installed  ## virtual environment with the locked versions
 
@@ -16,11 +16,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-check: setup  ## formatter, linter, type checker, params
+check: setup audit-dependencies  ## formatter, linter, type checker, params, known vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/augbench check
+
+audit-dependencies: setup  ## versions that fit together, and (with a network) without known vulnerabilities
+	$(BIN)/python -m pip check
+	$(BIN)/python tools/audit_dependencies.py
 
 test: setup  ## all tests, with one smoke pipeline
 	$(BIN)/python -m pytest

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
+from bad_input import IMAGE, MASK, TRAINING, Bad, earlier_results, imported, refused, run, write_params
 from nnunet_folder import RV_FIRST, importer, make_pair, write_description
 from PIL import Image
 
 from augbench.core.component import create
 from augbench.core.errors import UserError
 from augbench.datasets.nnunet.summary import summary
-
-IMAGE, MASK = Path("imagesTr/p000_ED_0000.png"), Path("labelsTr/p000_ED.png")
-
-
-@dataclass(frozen=True)
-class Bad:
-    """How to spoil the training folder, and what the message must say."""
-
-    spoil: Callable[[Path], object]
-    says: str
-    also: str = ""
-    fields: dict[str, object] = field(default_factory=dict)
-    views: tuple[str, ...] = ("sax",)
-    image_size: int = 16
 
 
 def _image(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], object]:
@@ -78,6 +66,22 @@ def _same_picture_elsewhere(folder: Path) -> None:
 def _same_person_elsewhere(folder: Path) -> None:
     _csv("x001_ED,x001", "x001_ED,p001")(folder.parent / "Dataset002_Other")
     _csv("x001_ES,x001", "x001_ES,p001")(folder.parent / "Dataset002_Other")
+
+
+def _one_patient_with_rv(folder: Path) -> None:
+    for path in (folder / "labelsTr").glob("*.png"):
+        if not path.name.startswith("p000"):
+            _rewrite(path, lambda mask: np.where(mask == RV_FIRST["RV"], 0, mask).astype(np.uint8))
+
+
+def _link(path: Path, target: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    path.symlink_to(target)
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
 
 
 def _empty(folder: Path) -> None:
@@ -131,8 +135,14 @@ PNG = {
     "mask turned": Bad(_mask(lambda mask: mask.T), "differ in size"),
     "image in colour": Bad(_image(_colour), "image is in colour"),
     "constant image": Bad(_image(np.zeros_like), "image is constant", "is 0"),
-    "small image": Bad(lambda _: None, "smaller than the network needs", "80 x 72", image_size=73),
+    "small image": Bad(lambda _: None, "smaller than the network needs", "80 x 72", image_size=80),
     "small after crop": Bad(lambda _: None, "smaller than", "14 a side", fields={"crop_fraction": 0.2}),
+    "black and white image": Bad(
+        lambda folder: Image.open(folder / IMAGE).convert("1").save(folder / IMAGE), "wrong bit depth", "1 bit"
+    ),
+    "jpeg named png": Bad(
+        lambda folder: Image.open(folder / IMAGE).save(folder / IMAGE, format="JPEG"), "image cannot be read"
+    ),
     "truncated image": Bad(lambda folder: _truncate(folder / IMAGE), "image cannot be read"),
     "truncated mask": Bad(lambda folder: _truncate(folder / MASK), "mask cannot be read"),
     "empty file": Bad(lambda folder: (folder / IMAGE).write_bytes(b""), "image cannot be read"),
@@ -170,32 +180,47 @@ PNG = {
     "same person at both sites": Bad(_same_person_elsewhere, "subject 'p001' is in two splits"),
     "same picture at both sites": Bad(_same_picture_elsewhere, "same image is in two datasets", "x001_ES"),
     "nothing in common": Bad(_labels({"background": 0, "RV": 1, "MYO": 2, "scar": 3}), "labelled in both datasets"),
+    "label missing in the segmenter cohort": Bad(_one_patient_with_rv, "structure 'RV'.*is in no mask of split"),
+    "link in a circle": Bad(lambda folder: _link(folder / IMAGE, folder / IMAGE), "no file", "Too many levels"),
+    "folder link in a circle": Bad(lambda folder: _link(folder, folder), "is missing", "Too many levels"),
+    "link to nowhere": Bad(lambda folder: _link(folder / MASK, Path("/nowhere")), "no file", "symbolic link"),
+    "pipe instead of an image": Bad(lambda folder: _pipe(folder / IMAGE), "no file", "neither a plain file nor"),
+    "folder named as an image": Bad(
+        lambda folder: ((folder / IMAGE).unlink(), (folder / IMAGE).mkdir()), "is no file", "p000_ED_0000.png"
+    ),
+    "label that is a number of 5000 digits": Bad(
+        lambda folder: (folder / "dataset.json").write_text('{"labels": {"LV": %s}}' % ("9" * 5000)), "cannot be read"
+    ),
+    "label with an escape sequence": Bad(_labels({"background": 0, "\x1b[2JLV": 1}), "no usable name", r"\\x1b"),
+    "user that does not exist": Bad(
+        lambda _: None, "root cannot be a folder", "no_such_user", fields={"root": "~no_such_user/x"}
+    ),
+    "root with a name too long": Bad(lambda _: None, "root cannot be a folder", fields={"root": "x" * 5000}),
     "variable not set": Bad(lambda _: None, "AUGBENCH_NOT_SET is not set", fields={"root": "${AUGBENCH_NOT_SET}/x"}),
 }  # fmt: skip
 
 
-def _files(root: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+def _require_refused(workspace: Path, bad: Bad) -> None:
+    """`augbench prepare` on a spoilt training folder, beside results of an earlier run."""
+    content = imported(workspace, **bad.fields) | {"views": list(bad.views), "image_size": bad.image_size}
+    earlier_results(workspace)
+    write_params(workspace, content)
+    bad.spoil(workspace / TRAINING)
+    message = refused(workspace, "prepare")
+    assert re.search(bad.says, message), message
+    assert re.search(bad.also, message), message
 
 
 @pytest.mark.parametrize("bad", PNG.values(), ids=PNG.keys())
-def test_png_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: Bad) -> None:
-    monkeypatch.chdir(tmp_path)
-    training, _ = make_pair(tmp_path / "data", subjects=6)
-    bad.spoil(training)
-    before = _files(tmp_path)
-    dataset = importer(tmp_path / "data").model_copy(update=bad.fields)
-    with pytest.raises(UserError) as caught:
-        dataset.cohorts(bad.image_size, bad.views, seed=1)
-    _require_full_message(str(caught.value), bad)
-    assert _files(tmp_path) == before
+def test_png_folder(tmp_path: Path, bad: Bad) -> None:
+    _require_refused(tmp_path, bad)
 
 
-def _require_full_message(message: str, bad: Bad) -> None:
-    assert bad.says in message
-    assert bad.also in message
-    for part in ("got:", "expected:", "remedy:", "file:"):
-        assert part in message, f"the message does not say {part}\n{message}"
+def test_the_unspoilt_folder_is_accepted(tmp_path: Path) -> None:
+    """Without this, every refusal could have another cause."""
+    write_params(tmp_path, imported(tmp_path))
+    assert run(tmp_path, "prepare")[0] == 0
+    assert (tmp_path / "data/cohort/external/manifest.json").is_file()
 
 
 def _volume(folder: Path, image: np.ndarray, mask: np.ndarray, *, mask_zooms: tuple[float, ...] = (1, 1, 8)) -> None:
@@ -228,7 +253,7 @@ NIFTI = {
     "interpolated mask": Bad(
         lambda folder: _volume(folder, _noise(40, 40, 3), EMPTY + np.float32(0.5)), "outside the labels", "interpolated"
     ),
-    "cine": Bad(lambda folder: _volume(folder, _noise(40, 40, 3, 5), EMPTY), "not a plane or volume", "(40, 40, 3, 5)"),
+    "cine": Bad(lambda folder: _volume(folder, _noise(40, 40, 3, 5), EMPTY), "not a plane or volume", "40, 40, 3, 5"),
     "colour voxels": Bad(
         lambda folder: _volume(folder, np.zeros((40, 40, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")]), EMPTY),
         "not a plane or volume",
@@ -255,11 +280,7 @@ NIFTI = {
 
 @pytest.mark.parametrize("bad", NIFTI.values(), ids=NIFTI.keys())
 def test_nifti_folder(tmp_path: Path, bad: Bad) -> None:
-    training, _ = make_pair(tmp_path)
-    bad.spoil(training)
-    with pytest.raises(UserError) as caught:
-        importer(tmp_path).cohorts(16, ("sax",), seed=1)
-    _require_full_message(str(caught.value), bad)
+    _require_refused(tmp_path, bad)
 
 
 PARAMETERS = {

@@ -64,7 +64,7 @@ def train_generator(name: Name, seed: Seed) -> None:
     """Fit a generator of image-mask pairs."""
     from augbench.stages import train_generator as stage
 
-    _stage(f"train_generator@{name}-{seed}", lambda params: stage.run(params, name, seed), threaded=True)
+    _generator_stage("train_generator", stage.run, name, seed)
 
 
 @app.command(rich_help_panel=_STAGES)
@@ -72,7 +72,7 @@ def sample(name: Name, seed: Seed) -> None:
     """Make synthetic pairs with a fitted generator."""
     from augbench.stages import sample as stage
 
-    _stage(f"sample@{name}-{seed}", lambda params: stage.run(params, name, seed), threaded=True)
+    _generator_stage("sample", stage.run, name, seed)
 
 
 @app.command(rich_help_panel=_STAGES)
@@ -80,7 +80,7 @@ def audit(name: Name, seed: Seed) -> None:
     """Measure fidelity and privacy of the synthetic frames."""
     from augbench.stages import audit as stage
 
-    _stage(f"audit@{name}-{seed}", lambda params: stage.run(params, name, seed), threaded=True)
+    _generator_stage("audit", stage.run, name, seed)
 
 
 @app.command(rich_help_panel=_STAGES)
@@ -92,15 +92,21 @@ def train_segmenter(
     synthetic_per_real: Annotated[str | None, typer.Option(help="Dose of the mixed regime.")] = None,
 ) -> None:
     """Train one segmenter of one arm."""
-    from augbench.core.runs import Run
+    from augbench.core.params import Params
+    from augbench.core.runs import Run, require_run
     from augbench.stages import train_segmenter as stage
 
     dose = None
     if synthetic_per_real is not None:
         # An integer stays one: the folder's name must be the one that dvc.yaml writes.
-        dose = int(synthetic_per_real) if synthetic_per_real.isdigit() else float(synthetic_per_real)
+        dose = int(synthetic_per_real) if synthetic_per_real.isdecimal() else _number(synthetic_per_real)
     task = Run(regime, seed, generator, generator_seed, dose)
-    _stage(f"train_segmenter@{task.name}", lambda params: stage.run(params, task), threaded=True)
+
+    def run(params: Params) -> None:
+        require_run(params, task)
+        stage.run(params, task)
+
+    _stage(f"train_segmenter@{task.name}", run, threaded=True)
 
 
 @app.command(rich_help_panel=_STAGES)
@@ -182,14 +188,16 @@ def preset(
 
 @app.command(rich_help_panel=_USER)
 def check() -> None:
-    """Validate params.yaml and every component it names, without running anything."""
+    """Validate params.yaml and every component it names, and estimate what the run needs, without running anything."""
     from augbench.core.params import read_params
     from augbench.core.runs import all_runs
     from augbench.stages.check import check_components
+    from augbench.stages.preflight import require_room
 
     params = read_params()
     check_components(params)
-    typer.echo(f"params.yaml is valid: {len(all_runs(params))} segmenter runs")
+    need = require_room(params)
+    typer.echo(f"params.yaml is valid: {len(all_runs(params))} segmenter runs; {need}")
 
 
 @app.command(rich_help_panel=_USER)
@@ -206,9 +214,11 @@ def export_frames(name: Name, seed: Seed) -> None:
     import torch
 
     from augbench.core.params import read_params
+    from augbench.core.runs import require_listed
     from augbench.stages.export_frames import run
 
     params = read_params()
+    require_listed(params, name, seed)
     torch.set_num_threads(params.compute.threads)
     typer.echo(f"wrote {run(params, name, seed)}; put the masks into its labelsTr and run: augbench repro")
 
@@ -283,6 +293,30 @@ def clean(
     unneeded = [entry for entry in found if entry.reason]
     if unneeded and (yes or typer.confirm(f"Remove the {len(unneeded)} that are not needed?")):
         remove(unneeded)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UserError(
+            "--synthetic-per-real is no number",
+            got=text,
+            expected="a dose of regimes.mixed.synthetic_per_real",
+            remedy="correct the command",
+            file="params.yaml",
+        ) from error
+
+
+def _generator_stage(kind: str, run: Callable[..., None], name: str, seed: int) -> None:
+    from augbench.core.params import Params
+    from augbench.core.runs import require_listed
+
+    def listed(params: Params) -> None:
+        require_listed(params, name, seed)
+        run(params, name, seed)
+
+    _stage(f"{kind}@{name}-{seed}", listed, threaded=True)
 
 
 def _stage(name: str, run: Callable[..., None], *, threaded: bool = False) -> None:

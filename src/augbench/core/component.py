@@ -5,17 +5,30 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from augbench.core.errors import UserError
 
 
-class Component(BaseModel):
-    """Hyper-parameters as validated, frozen fields; an unknown or mistyped one is an error."""
+class Section(BaseModel):
+    """A part of params.yaml as validated, frozen fields: an unknown key, a wrong type, NaN or infinity is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Pydantic takes `true` for 1; nobody who writes `steps: true` means one step."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        if _holds_boolean(value) and not {bool, Any} & _leaf_types(annotation):
+            raise ValueError("a value that is not true or false (in YAML, yes, no, on and off mean these too)")
+        return value
+
+
+class Component(Section):
+    """Hyper-parameters of one component, from its section of params.yaml."""
 
 
 # Modules of a family that hold shared code instead of a component.
@@ -82,3 +95,15 @@ def invalid_parameter(error: ValidationError, section: str, fields: list[str]) -
         remedy=f"correct '{key}'",
         file="params.yaml",
     )
+
+
+def _holds_boolean(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_holds_boolean(one) for one in value)
+    return isinstance(value, bool)
+
+
+def _leaf_types(annotation: Any) -> set[Any]:
+    """Types at the ends of an annotation: `list[int | float]` -> {int, float}."""
+    parts = get_args(annotation)
+    return set().union(*(_leaf_types(part) for part in parts)) if parts else {annotation}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+#: Characters of one part of a message: enough to find the place, never a whole file.
+_LONGEST = 500
+
 
 class UserError(Exception):
     """Bad input. The command line prints it without a traceback and exits with code 2.
@@ -25,14 +28,21 @@ class UserError(Exception):
         remedy: str | None = None,
         file: str | Path | None = None,
     ) -> None:
-        parts = [what]
+        parts = [_printable(what)]
         if got is not None:
-            parts.append(f"  got:      {got}")
+            parts.append(f"  got:      {_printable(got)}")
         if expected is not None:
-            parts.append(f"  expected: {expected}")
+            parts.append(f"  expected: {_printable(expected)}")
         if remedy is not None:
             parts.append(f"  remedy:   {remedy}")
         if file is not None:
-            parts.append(f"  file:     {file}")
+            parts.append(f"  file:     {_printable(file)}")
         super().__init__("\n".join(parts))
         self.what = what
+
+
+def _printable(part: object) -> str:
+    """Text of a user's file as it may go to a terminal: escape sequences spelt out, cut where it is long."""
+    text = str(part)
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(text)} characters)"
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else repr(sign)[1:-1] for sign in text)

@@ -9,34 +9,34 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
+from augbench.core.component import Section as _Strict
 from augbench.core.component import invalid_parameter
 from augbench.core.errors import UserError
+from augbench.core.yaml_file import load_yaml
 
 PARAMS_FILE = Path("params.yaml")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Seeds = Annotated[list[Seed], Field(min_length=1)]
+#: Views stand in file names and in the report.
+View = Annotated[str, Field(pattern=r"^\w[\w -]*$", max_length=40)]
 Section = dict[str, dict[str, Any]]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Sampling(_Strict):
     """Synthetic frames made from each fitted generator."""
 
-    frames: int = Field(ge=1, description="synthetic frames per generator and generator seed")
+    frames: int = Field(ge=1, le=100_000_000, description="synthetic frames per generator and generator seed")
 
 
 class Training(_Strict):
     """Every arm trains the same network with exactly this budget, optimiser and selection."""
 
-    steps: int = Field(ge=1, description="optimiser steps, equal in all arms")
-    batch_size: int = Field(ge=2)
+    steps: int = Field(ge=1, le=100_000_000, description="optimiser steps, equal in all arms")
+    batch_size: int = Field(ge=2, le=65_536)
     learning_rate: float = Field(gt=0, le=1)
     weight_decay: float = Field(ge=0, le=1)
     validate_every: int = Field(ge=1, description="steps between validations on the real validation patients")
@@ -61,7 +61,7 @@ class Augmentation(_Strict):
 class Mixed(_Strict):
     """The mixed regime's dose."""
 
-    synthetic_per_real: list[Annotated[int | float, Field(gt=0)]] = Field(min_length=1)
+    synthetic_per_real: list[Annotated[int | float, Field(gt=0, le=1e6)]] = Field(min_length=1)
 
 
 class Regimes(_Strict):
@@ -82,7 +82,7 @@ class Comparison(_Strict):
 
     margins: dict[str, Annotated[float, Field(gt=0)]] = Field(description="equivalence margin per metric")
     alpha: float = Field(gt=0, lt=0.5)
-    bootstrap: int = Field(ge=200, description="resamples of patients and seeds")
+    bootstrap: int = Field(ge=200, le=10_000_000, description="resamples of patients and seeds")
 
 
 class Gate(_Strict):
@@ -118,12 +118,12 @@ class Compute(_Strict):
 class Params(_Strict):
     """All of params.yaml."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     raw_data: str = Field(description="folder of an imported dataset; a change in it makes `prepare` stale")
     dataset: str
     datasets: Section
     image_size: int = Field(ge=16, le=1024)
-    views: list[str] = Field(min_length=1)
+    views: list[View] = Field(min_length=1)
     generator_cohort: Literal["generator", "segmenter"] = Field(
         description="'generator': as in the paper; 'segmenter': the equal-patient control, training patients only"
     )
@@ -163,12 +163,7 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
             remedy="run from the project's root, or write one with `augbench preset smoke`",
             file=path,
         )
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(
-            "file is not valid YAML", got=str(error), expected="YAML", remedy="correct the line", file=path
-        ) from error
+    content = load_yaml(path)
     if not isinstance(content, dict):
         raise UserError(
             "file holds no parameters",
@@ -208,6 +203,17 @@ def _require_consistent(params: Params) -> None:
         values = getattr(params, name)
         if len(set(values)) != len(values):
             raise _inconsistent(f"{name} lists a value twice", values, "each value once", f"correct '{name}'")
+    doses = params.regimes.mixed.synthetic_per_real
+    if len(set(doses)) != len(doses):
+        raise _inconsistent("synthetic_per_real lists a dose twice", doses, "each dose once", "correct the list")
+    unscored = sorted(set(params.comparison.margins) - set(params.evaluation.metrics))
+    if unscored:
+        raise _inconsistent(
+            f"comparison.margins names a metric that is not scored: {unscored[0]}",
+            ", ".join(unscored),
+            f"metrics of evaluation.metrics: {', '.join(sorted(params.evaluation.metrics))}",
+            "correct the name, or add the metric",
+        )
     chosen, sections = sorted([*params.compared, *params.controls]), sorted(params.generators)
     if chosen != sections:
         raise _inconsistent(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
+from augbench.core.errors import UserError
 from augbench.core.params import Params
 
 
@@ -49,6 +51,40 @@ def mask_source(params: Params, generator: str | None) -> str:
     if generator is None:
         return "reference"
     return "joint" if params.labelling == "manual" and generator in params.controls else params.labelling
+
+
+def require_listed(params: Params, generator: str, seed: int) -> None:
+    """A stage is run for a generator and a seed of params.yaml alone: dvc.yaml knows no other.
+
+    Raises:
+        UserError: names what there is.
+    """
+    if generator not in params.generators or seed not in params.generator_seeds:
+        raise UserError(
+            f"params.yaml has no generator '{generator}' with seed {seed}",
+            got=f"{generator} {seed}",
+            expected=f"one of {', '.join(params.generators)}; seeds {', '.join(map(str, params.generator_seeds))}",
+            remedy="correct the command, or add the generator or seed to params.yaml",
+            file="params.yaml",
+        )
+
+
+def require_run(params: Params, task: Run) -> None:
+    """As `require_listed`, for a run of the segmenter.
+
+    Raises:
+        UserError: names the nearest run.
+    """
+    names = [run.name for run in all_runs(params)]
+    if task.name not in names:
+        near = difflib.get_close_matches(task.name, names, n=1)
+        raise UserError(
+            f"params.yaml makes no run '{task.name}'",
+            got=task.name,
+            expected=f"{', '.join(names[:8])}{', ...' if len(names) > 8 else ''}",
+            remedy=f"did you mean '{near[0]}'?" if near else "correct the regime, generator, dose or seeds",
+            file="params.yaml",
+        )
 
 
 def all_runs(params: Params) -> list[Run]:

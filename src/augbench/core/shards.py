@@ -148,6 +148,14 @@ def read_shards(folder: Path, *, verify: bool = True) -> tuple[ShardArray, pd.Da
     manifest = read_json(folder / "manifest.json")
     for shard in manifest["shards"]:
         path = folder / shard["file"]
+        if path.name != shard["file"]:
+            raise UserError(
+                "manifest names a shard outside its folder",
+                got=shard["file"],
+                expected="the name of a file beside manifest.json",
+                remedy=f"delete {folder} and run `dvc repro`",
+                file=folder / "manifest.json",
+            )
         if not path.is_file() or (verify and _sha256(path) != shard["sha256"]):
             raise UserError(
                 "shard is missing or damaged",

@@ -127,5 +127,6 @@ def require_disjoint_subjects(cohorts: Mapping[str, pd.DataFrame]) -> None:
                     got=f"{seen[subject]} and {place}",
                     expected="every subject in exactly one cohort and split",
                     remedy="remove the subject from one of them; a patient in two splits makes every score a leak",
+                    file=f"frames.csv of cohort '{cohort}'",
                 )
             seen[subject] = place

@@ -40,5 +40,9 @@ class Dataset(Component):
         )
 
     @abstractmethod
+    def expected_frames(self, views: tuple[str, ...]) -> int:
+        """Frames of all cohorts together, told without reading or drawing a picture; for estimates."""
+
+    @abstractmethod
     def scheme(self, views: tuple[str, ...]) -> LabelScheme:
         """Label values and the structures annotated in each view."""

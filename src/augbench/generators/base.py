@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,9 @@ class FittedGenerator(ABC):
 
 class Generator(Component):
     """Its fields are its section `generators.<name>` of params.yaml."""
+
+    #: Needs a dataset that can draw subjects who never were (`Dataset.draw`).
+    draws_subjects: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, frames: Frames, context: FitContext) -> FittedGenerator:

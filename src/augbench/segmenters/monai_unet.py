@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -10,6 +10,8 @@ from augbench.segmenters.base import Segmenter, require_size
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+Channels = Annotated[int, Field(ge=1, le=4096)]
 
 
 class MonaiUnet(Segmenter):
@@ -19,7 +21,7 @@ class MonaiUnet(Segmenter):
         features: channels of the five levels and of the last layer.
     """
 
-    features: tuple[int, int, int, int, int, int] = Field(default=(16, 16, 32, 64, 128, 16))
+    features: tuple[Channels, Channels, Channels, Channels, Channels, Channels] = (16, 16, 32, 64, 128, 16)
 
     def build(self, classes: int, image_size: int) -> nn.Module:
         from monai.networks.nets.basic_unet import BasicUNet

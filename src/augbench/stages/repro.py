@@ -7,12 +7,14 @@ hand). Small networks use two cores best as two single-threaded stages, so this 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from importlib.util import find_spec
 
 import networkx as nx
 
@@ -23,7 +25,9 @@ from augbench.core.one_run import dvc_at_rest, in_use, only_run
 from augbench.core.params import Params, read_params
 from augbench.core.provenance import recorded
 from augbench.core.running import STARTED_BY, running_stages
+from augbench.stages.check import check_components
 from augbench.stages.clean import remove_finished
+from augbench.stages.preflight import require_room
 
 #: Name of the provenance row that holds the time of a whole run.
 WHOLE_RUN = "all stages (wall time)"
@@ -38,18 +42,37 @@ def run(targets: list[str], jobs: int) -> None:
             is at work in this workspace.
     """
     params = read_params()
-    with only_run():
-        with dvc_at_rest():
-            remove_temporaries()
-            repair_dvc()
-            keep_lock()
-        _bring_up_to_date(params, targets, jobs)
+    check_components(params, build=False)  # DVC would stop at a misspelt name with a message of its own
+    _require_tools()
+    from dvc.exceptions import DvcException
+
+    try:
+        with only_run():
+            with dvc_at_rest():
+                remove_temporaries()
+                repair_dvc()
+                keep_lock()
+            _bring_up_to_date(params, targets, jobs)
+    except DvcException as error:
+        raise UserError(
+            "DVC cannot read this workspace",
+            got=error,
+            expected="a project with dvc.yaml, in which the named stages exist",
+            remedy="run from the project's root, and see `dvc status` and `dvc stage list`",
+            file="dvc.yaml",
+        ) from error
 
 
 def _bring_up_to_date(params: Params, targets: list[str], jobs: int) -> None:
     # This process is asked to stop: it passes the request on to its stages, waits for them and leaves with their code.
     interrupt.defer(True)
     interrupt.install()
+    stale = stale_graph(targets)
+    if not stale:
+        print("Everything is up to date.")
+        return
+    check_components(params)
+    print(f"{len(stale)} stages to run; {require_room(params, stale, jobs)}", flush=True)
     if jobs == 1:
         with ThreadPoolExecutor(1) as pool:
             job = pool.submit(_dvc, "repro", *targets)
@@ -60,10 +83,6 @@ def _bring_up_to_date(params: Params, targets: list[str], jobs: int) -> None:
             raise _failed("a stage", code)
         remove_finished(params)
         return
-    stale = stale_graph(targets)
-    if not stale:
-        print("Everything is up to date.")
-        return
     with recorded(WHOLE_RUN):
         _walk(stale, jobs)
     remove_finished(params)
@@ -72,6 +91,25 @@ def _bring_up_to_date(params: Params, targets: list[str], jobs: int) -> None:
 
         # Once more, now that the time of the whole run is known.
         write_page(params)
+
+
+def _require_tools() -> None:
+    """DVC runs every stage as the command `augbench`, so both must be there before the first one starts.
+
+    Raises:
+        UserError: names the missing one.
+    """
+    missing = "the Python package dvc" if find_spec("dvc") is None else ""
+    if shutil.which("augbench") is None:
+        missing = "the command augbench"
+    if missing:
+        raise UserError(
+            f"{missing} cannot be found",
+            got=f"PATH={os.environ.get('PATH', '')}",
+            expected="dvc installed, and augbench on PATH: dvc.yaml calls it for every stage",
+            remedy="activate the environment (`source .venv/bin/activate`), or use `make repro`",
+            file="dvc.yaml",
+        )
 
 
 def stale_graph(targets: list[str]) -> nx.DiGraph[str]:

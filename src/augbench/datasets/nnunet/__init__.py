@@ -18,6 +18,7 @@ from augbench.core.types import COHORTS, Frames, LabelScheme
 from augbench.datasets.base import Dataset
 from augbench.datasets.nnunet.cohorts import build_scheme, frames_of, scheme_of, split_subjects
 from augbench.datasets.nnunet.persons import merge_persons, require_different_people
+from augbench.datasets.nnunet.reader import count_planes
 from augbench.datasets.nnunet.root import resolve_root
 from augbench.datasets.nnunet.source import Imported, Source, annotated_structures, import_source
 from augbench.datasets.nnunet.splits import Share
@@ -113,6 +114,11 @@ class NnUNet(Dataset):
             own = scheme_of(data, scheme)
             result |= {cohort: frames_of(data, subjects, own) for cohort, subjects in splits.items()}
         return {cohort: result[cohort] for cohort in COHORTS}
+
+    def expected_frames(self, views: tuple[str, ...]) -> int:
+        """Planes of the images of these views, from file names and headers."""
+        sources = [self.source(name) for name in self.datasets.values()]
+        return sum(count_planes(case) for source in sources for case in source.cases(source.description(), views))
 
     def scheme(self, views: tuple[str, ...]) -> LabelScheme:
         """The structures that the training dataset's masks hold, per view; another site may annotate fewer."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from augbench.core.errors import UserError
 from augbench.datasets.nnunet.description import FILE_ENDINGS, Description
+from augbench.datasets.nnunet.root import why_absent
 from augbench.datasets.nnunet.structures import canonical_view
 from augbench.datasets.nnunet.table import Row, read_rows, rows_from_names
 
@@ -60,13 +61,13 @@ def _files(folder: Path, description: Description, suffix: str) -> dict[str, Pat
     if not folder.is_dir():
         raise UserError(
             f"folder {folder.name} is missing",
-            got="no such folder",
+            got=why_absent(folder),
             expected="imagesTr and labelsTr beside dataset.json (nnU-Net raw layout)",
             remedy="restore the folder, or correct datasets.nnunet.root and the dataset's name",
             file=folder,
         )
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in _listing(folder):
         if path.name.startswith(".") or not path.name.casefold().endswith(FILE_ENDINGS):
             continue
         stem = path.name.removesuffix(description.file_ending)
@@ -80,9 +81,31 @@ def _files(folder: Path, description: Description, suffix: str) -> dict[str, Pat
                 remedy="rename or remove the file, or correct `file_ending` in dataset.json",
                 file=path,
             )
+        if not path.is_file():
+            # Links to files elsewhere are welcome (large data sets are often linked), pipes and devices are not.
+            raise UserError(
+                "image or mask is no file",
+                got=why_absent(path),
+                expected="a plain file, or a link to one",
+                remedy="restore the file, or remove the entry",
+                file=path,
+            )
         if stem.endswith(suffix):
             found[stem.removesuffix(suffix)] = path
     return found
+
+
+def _listing(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise UserError(
+            f"folder {folder.name} cannot be read",
+            got=error.strerror,
+            expected="a folder that you may list",
+            remedy="give yourself permission to read it (chmod u+rx)",
+            file=folder,
+        ) from error
 
 
 def _require_same_cases(images: dict[str, Path], masks: dict[str, Path], channel: int, ending: str) -> None:

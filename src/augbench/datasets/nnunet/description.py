@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from augbench.core.errors import UserError
+from augbench.datasets.nnunet.root import why_absent
 from augbench.datasets.nnunet.structures import canonical_structure
 
 #: What the reader opens. nnU-Net's first version had no `file_ending`: it was always .nii.gz.
 FILE_ENDINGS = (".nii.gz", ".nii", ".png")
+#: Names stand in tables, in charts and in the report.
+_LONGEST_NAME = 80
 _EXAMPLE = '{"channel_names": {"0": "cineMRI"}, "labels": {"background": 0, "LV": 1}, "file_ending": ".png"}'
 
 
@@ -66,11 +69,15 @@ def _read_object(file: Path) -> dict[str, Any]:
     remedy = f"write one as nnU-Net asks, for example {_EXAMPLE}"
     if not file.is_file():
         raise UserError(
-            "dataset.json is missing", got="no such file", expected="an nnU-Net description", remedy=remedy, file=file
+            "dataset.json is missing",
+            got=why_absent(file),
+            expected="an nnU-Net description",
+            remedy=remedy,
+            file=file,
         )
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:  # a number of 5000 digits is a plain ValueError
         raise UserError(
             "dataset.json cannot be read", got=str(error), expected="a JSON object", remedy=remedy, file=file
         ) from error
@@ -89,16 +96,25 @@ def _values_of_names(content: dict[str, Any], file: Path) -> dict[str, int]:
     """name -> value. Version 1 of the format wrote {"1": "LV"}, version 2 {"LV": 1}."""
     labels = content["labels"]
     if all(key.isdecimal() and isinstance(name, str) for key, name in labels.items()):
-        pairs = [(name, int(key)) for key, name in labels.items()]
+        # Python refuses to convert very long numbers; such a one is out of range with fewer digits too.
+        pairs = [(name, int(key[:4000])) for key, name in labels.items()]
     else:
         pairs = list(labels.items())
     for name, value in pairs:
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255 or not name.strip():
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255:
             raise UserError(
                 f"label '{name}' has no usable value",
                 got=repr(value),
                 expected="one whole number in 0..255 for each label",
                 remedy="write region-based labels (lists) as one number a structure",
+                file=file,
+            )
+        if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
+            raise UserError(
+                "a label has no usable name",
+                got=repr(name),
+                expected=f"1 to {_LONGEST_NAME} printable characters",
+                remedy="correct `labels`",
                 file=file,
             )
     values = [value for _, value in pairs]

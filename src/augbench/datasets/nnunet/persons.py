@@ -57,6 +57,7 @@ def merge_persons(imported: Imported, *, refuse: bool) -> dict[str, str]:
     imported.table = table[keep].reset_index(drop=True)
     imported.pairs = imported.pairs[keep]
     imported.digests = [digest for digest, kept_ in zip(imported.digests, keep, strict=True) if kept_]
+    imported.files = [file for file, kept_ in zip(imported.files, keep, strict=True) if kept_]
     return merged
 
 
@@ -76,13 +77,13 @@ def require_different_people(one: Imported, other: Imported) -> None:
             remedy="remove the subject from one dataset, or, if they are two people, rename one in cases.csv",
             file=other.source.folder,
         )
-    frames = dict(zip(one.digests, one.table["frame_id"], strict=True))
-    for digest, frame in zip(other.digests, other.table["frame_id"], strict=True):
-        if digest in frames:
+    held = dict(zip(one.digests, one.files, strict=True))
+    for digest, file in zip(other.digests, other.files, strict=True):
+        if digest in held:
             raise UserError(
                 "the same image is in two datasets",
-                got=f"{frames[digest]} of {names[0]} is {frame} of {names[1]}",
+                got=f"{held[digest]} and {file} show the same pixels",
                 expected="different people: the external set must not hold a training patient under another id",
                 remedy="remove the patient from one of the datasets",
-                file=other.source.folder / "imagesTr",
+                file=file,
             )

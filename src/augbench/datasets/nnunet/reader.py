@@ -64,6 +64,21 @@ def read_planes(case: Case, structures: Mapping[int, str]) -> Iterator[Plane]:
         yield Plane(name, _usable(_plane(image, at), at, case.image), _plane(mask, at).astype(np.uint8), spacing)
 
 
+def count_planes(case: Case) -> int:
+    """Planes of a case's image, from its header alone; 1 where the header cannot be read (`read_planes` says why)."""
+    if case.image.name.endswith(".png"):
+        return 1
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        image: Any = nibabel.load(case.image)
+        return int(np.prod(image.shape[2:], dtype=np.int64))
+    except (*_DAMAGE, ImageFileError, HeaderDataError):
+        return 1
+
+
 def read_mask(path: Path, structures: Mapping[int, str]) -> _Volume:
     """A mask whose values are all labels.
 
@@ -95,17 +110,28 @@ def _read(path: Path, kind: str) -> _Volume:
     try:
         return _read_png(path, kind) if path.name.endswith(".png") else _read_nifti(path)
     except _DAMAGE as error:
+        remedy = "copy or export the file again; it may be truncated"
+        if isinstance(error, PermissionError):
+            remedy = "give yourself permission to read it (chmod u+r)"
         raise UserError(
             f"{kind} cannot be read",
             got=f"{type(error).__name__}: {error}",
             expected="a whole PNG or NIfTI file",
-            remedy="copy or export the file again; it may be truncated",
+            remedy=remedy,
             file=path,
         ) from error
 
 
 def _read_png(path: Path, kind: str) -> _Volume:
     with Image.open(path, formats=["PNG"]) as file:
+        if file.mode == "1" and kind == "image":
+            raise UserError(
+                "image has the wrong bit depth",
+                got="1 bit a pixel: black and white alone",
+                expected="8 or 16 bits of grey",
+                remedy="export the image again; a mask may have been put in its place",
+                file=path,
+            )
         # A palette's numbers are colours in an image and labels in a mask.
         picture = file.convert("RGB") if file.mode == "P" and kind == "image" else file
         values = np.asarray(picture)
@@ -201,7 +227,8 @@ def _usable(values: NDArray[np.generic], at: int, path: Path) -> NDArray[np.floa
     Raises:
         UserError: it holds NaN or infinity, or one value alone.
     """
-    plane = np.ascontiguousarray(values, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused below
+        plane = np.ascontiguousarray(values, dtype=np.float32)
     broken = int(np.count_nonzero(~np.isfinite(plane)))
     if broken:
         raise UserError(

@@ -30,4 +30,25 @@ def resolve_root(text: str) -> Path:
             )
         return found
 
-    return Path(_VARIABLE.sub(value, text)).expanduser()
+    try:
+        folder = Path(_VARIABLE.sub(value, text)).expanduser()
+        folder.is_dir()  # a name that the system cannot even look up
+    except (RuntimeError, ValueError, OSError) as error:
+        raise UserError(
+            "datasets.nnunet.root cannot be a folder",
+            got=f"{text} ({error})",
+            expected="the folder that holds the datasets",
+            remedy="correct datasets.nnunet.root",
+            file="params.yaml",
+        ) from error
+    return folder
+
+
+def why_absent(path: Path) -> str:
+    """`no such file or folder`, or what hides it: a link that leads nowhere or round in a circle, no permission."""
+    try:
+        path.stat()
+    except OSError as error:
+        said = error.strerror or str(error)
+        return f"a symbolic link ({said})" if path.is_symlink() else said
+    return "something else than expected: neither a plain file nor a folder"

@@ -20,6 +20,7 @@ from augbench.datasets.nnunet.cases import Case, find_cases
 from augbench.datasets.nnunet.description import Description, read_description
 from augbench.datasets.nnunet.preprocess import central_square, require_large_enough, share_outside, to_frame
 from augbench.datasets.nnunet.reader import Plane, read_mask, read_planes
+from augbench.datasets.nnunet.root import why_absent
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Source:
         if not self.folder.is_dir():
             raise UserError(
                 f"dataset folder {self.folder.name} is missing",
-                got=_neighbours(self.folder.parent),
+                got=_neighbours(self.folder),
                 expected=f"a folder {self.folder.name} in nnU-Net raw layout",
                 remedy="correct datasets.nnunet.root or the dataset's name in params.yaml",
                 file=self.folder,
@@ -80,6 +81,7 @@ class Imported:
         pairs: (n, 2, H, W) uint8, masks in the dataset's own values.
         table: FRAME_COLUMNS, with an empty `split`.
         digests: sha256 of each frame's pixels as stored, before anything was done to them.
+        files: the image file of each frame.
         annotated: view -> structures that at least one mask of the view holds.
         sizes, spacings, outside_crop: (rows, columns), mm or None, and share of labelled pixels lost, per frame.
     """
@@ -90,6 +92,7 @@ class Imported:
     table: pd.DataFrame
     digests: list[str]
     annotated: dict[str, set[str]]
+    files: list[Path] = field(default_factory=list)
     sizes: Counter[tuple[int, ...]] = field(default_factory=Counter)
     spacings: list[float | None] = field(default_factory=list)
     outside_crop: list[float] = field(default_factory=list)
@@ -151,15 +154,19 @@ def _note(result: Imported, case: Case, plane: Plane, outside: float) -> None:
     # The shape belongs to the digest: the same bytes in other rows are another picture.
     content = repr(plane.image.shape).encode() + plane.image.tobytes()
     result.digests.append(hashlib.sha256(content).hexdigest())
+    result.files.append(case.image)
     result.sizes[plane.image.shape] += 1
     result.spacings.append(plane.spacing_mm[0] if plane.spacing_mm else None)
     if plane.mask.any():
         result.outside_crop.append(outside)
 
 
-def _neighbours(root: Path) -> str:
+def _neighbours(folder: Path) -> str:
+    root = folder.parent
+    if folder.is_symlink() or folder.exists():
+        return why_absent(folder)
     if not root.is_dir():
-        return f"no folder {root}"
+        return f"no folder {root}" if not root.is_symlink() else f"{root}, {why_absent(root)}"
     if (root / "dataset.json").is_file():
         return f"{root} is itself a dataset: name the folder that holds it as root"
     found = sorted(path.name for path in root.iterdir() if (path / "dataset.json").is_file())

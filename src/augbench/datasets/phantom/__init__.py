@@ -78,6 +78,9 @@ class Phantom(Dataset):
             out[i] = render(int(seed), MAIN, "fresh", view, phase, image_size)
         return out
 
+    def expected_frames(self, views: tuple[str, ...]) -> int:
+        return sum(getattr(self, f"{role}_subjects") for role in _ORIGIN) * len(views) * len(self.phases)
+
     def scheme(self, views: tuple[str, ...]) -> LabelScheme:
         """LV, MYO, RV, RA, LA = 1 to 5; a two-chamber view has no right heart, a short-axis view no atria."""
         _require(views)

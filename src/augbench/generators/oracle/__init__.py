@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Oracle(Generator):
     """Has no parameters; works with datasets that can draw new subjects (the phantom)."""
 
+    draws_subjects = True
+
     def fit(self, frames: Frames, context: FitContext) -> FittedGenerator:
         """Keep what names the source; nothing is learned from the frames."""
         return FittedOracle(
