@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
 from pathlib import Path
@@ -38,13 +39,23 @@ CASES = {
 }
 
 
+def _wait_for(pipe: Path, running: subprocess.Popen[bytes]) -> None:
+    """Until something is written into `pipe`; a run that ends without it is a failure, not a wait for ever."""
+    stream = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        while not select.select([stream], [], [], 1.0)[0]:
+            assert running.poll() is None, "the first run ended before its stage began"
+    finally:
+        os.close(stream)
+
+
 @pytest.mark.parametrize(("first", "second", "reason"), CASES.values(), ids=CASES)
 def test_the_second_run_is_refused_and_the_first_finishes(
     workspace: Workspace, first: list[str], second: list[str], reason: str
 ) -> None:
     running = subprocess.Popen(first, cwd=workspace.folder, env=workspace.environment, start_new_session=True)
     try:
-        (workspace.folder / "begun").read_text(encoding="utf-8")
+        _wait_for(workspace.folder / "begun", running)
         refused = workspace.run(*second)
         assert refused.returncode != 0
         assert re.search(reason, refused.stderr), refused.stderr
