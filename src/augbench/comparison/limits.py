@@ -1,7 +1,8 @@
 """Limits of a mean change between two revisions, from its variance components, for few seeds.
 
-A bootstrap cannot see how uncertain a variance from two or three seeds is (see decision 0011). Here the variance of the mean is put together from patients, generator seeds, segmenter seeds and
-single trainings, the seeds' shares are pooled over arms, and Student's t gets Satterthwaite's degrees of freedom.
+A bootstrap cannot see how uncertain a variance from two or three seeds is (see decision 0011). Here the variance of
+the mean is put together from patients, generator seeds, segmenter seeds and single trainings, the seeds' shares are
+pooled over arms, and Student's t gets Satterthwaite's degrees of freedom.
 All functions take leading axes, so that the calibration runs the code that the gate runs.
 """
 
