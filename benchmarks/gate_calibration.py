@@ -199,7 +199,7 @@ def figure(table: pd.DataFrame) -> str:
     """SVG: shares over the true change; panels by scenario and place, at the default seeds."""
     import altair as alt
 
-    from augbench.figures.svg import to_svg
+    from augbench.report.svg import to_svg
 
     shown = table[(table["seeds"] == "2 x 3") & (table["generator_correlation"] == 0)]
     shown = shown[(shown["where"] == ALL) | (shown["scenario"] == SCENARIOS[1])]

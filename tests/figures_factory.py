@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from augbench.comparison.verdict import verdict
-from augbench.figures.data import AUDIT, ReportData
-from augbench.figures.sheets import Example, contact_sheet, example_segmentations
+from augbench.report.data import AUDIT, ReportData
+from augbench.report.sheets import Example, contact_sheet, example_segmentations
 
 ANNOTATED = {
     "4ch": ("LV", "MYO", "RV", "RA", "LA"),

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from augbench.core.artifacts import write_json
-from augbench.core.checkpoints import (
+from augbench.core.params import Params
+from augbench.runtime.checkpoints import (
     Checkpoints,
     optimiser_state,
     random_state,
@@ -22,11 +23,10 @@ from augbench.core.checkpoints import (
     set_random_state,
     with_prefix,
 )
-from augbench.core.fingerprint import checkpoints_of
-from augbench.core.interrupt import EXIT_STOPPED
-from augbench.core.leftovers import keep_lock, remove_temporaries, repair_dvc
-from augbench.core.params import Params
-from augbench.core.running import registered, running_stages
+from augbench.runtime.fingerprint import checkpoints_of
+from augbench.runtime.interrupt import EXIT_STOPPED
+from augbench.runtime.leftovers import keep_lock, remove_temporaries, repair_dvc
+from augbench.runtime.running import registered, running_stages
 from augbench.stages import clean
 
 ROOT = Path(__file__).parent.parent
@@ -141,8 +141,8 @@ def _start(code: str) -> subprocess.Popen[str]:
 
 def test_a_task_that_is_asked_to_stop_saves_and_leaves_with_the_code() -> None:
     child = _start(
-        "from augbench.core import interrupt\n"
-        "from augbench.core.checkpoints import Checkpoints\n"
+        "from augbench.runtime import interrupt\n"
+        "from augbench.runtime.checkpoints import Checkpoints\n"
         "interrupt.install()\n"
         "with Checkpoints('train', 'key', every_seconds=1e9) as checkpoints:\n"
         "    checkpoints.latest()\n"
@@ -166,7 +166,7 @@ def test_a_task_without_checkpoints_leaves_at_once_and_no_half_file() -> None:
     child = _start(
         "import signal\n"
         "from pathlib import Path\n"
-        "from augbench.core import interrupt\n"
+        "from augbench.runtime import interrupt\n"
         "from augbench.core.artifacts import atomic_file, atomic_folder\n"
         "interrupt.install()\n"
         "with atomic_folder(Path('out/folder')) as folder, atomic_file(Path('out/file')) as file:\n"

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from figures_factory import comparison_table, curves_table, per_subject_table, site_tables
 
-from augbench.figures import charts
-from augbench.figures.arms import sort_arms
-from augbench.figures.distribution import axis_floor, n_below, patient_means
-from augbench.figures.dose import dose_rows, line_rows
-from augbench.figures.forest import forest_rows
-from augbench.figures.seeds import run_means
+from augbench.report import charts
+from augbench.report.arms import sort_arms
+from augbench.report.distribution import axis_floor, n_below, patient_means
+from augbench.report.dose import dose_rows, line_rows
+from augbench.report.forest import forest_rows
+from augbench.report.seeds import run_means
 
 PER_SUBJECT = per_subject_table({"sax": ("LV", "RV")}, subjects=8)
 COMPARISON = comparison_table(PER_SUBJECT)

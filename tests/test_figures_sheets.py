@@ -9,8 +9,8 @@ import pytest
 from figures_factory import hearts
 from PIL import Image, ImageColor
 
-from augbench.figures.arms import STRUCTURE_COLOURS
-from augbench.figures.sheets import Example, contact_sheet, example_segmentations
+from augbench.report.arms import STRUCTURE_COLOURS
+from augbench.report.sheets import Example, contact_sheet, example_segmentations
 
 
 def _pixels(png: bytes) -> np.ndarray:

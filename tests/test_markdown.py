@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from figures_factory import report_data
 
-from augbench.figures.markdown import summary
+from augbench.report.markdown import summary
 
 
 def test_every_arm_and_verdict_is_in_the_summary() -> None:

@@ -10,11 +10,11 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from augbench.core.component import available, create
-from augbench.metrics.area_error import AreaError
-from augbench.metrics.base import MaskPair, Score, SegmentationMetric, score_frame
-from augbench.metrics.dice import Dice
-from augbench.metrics.hd95 import Hd95
-from augbench.metrics.nsd import Nsd
+from augbench.scores.area_error import AreaError
+from augbench.scores.base import MaskPair, Score, SegmentationMetric, score_frame
+from augbench.scores.dice import Dice
+from augbench.scores.hd95 import Hd95
+from augbench.scores.nsd import Nsd
 
 Mask = NDArray[np.uint8]
 ALL: list[SegmentationMetric] = [Dice(), Hd95(), Nsd(), AreaError()]

@@ -15,7 +15,6 @@ from test_generators import TINY, VIEWS, toy_frames
 from torch import Tensor, nn
 
 from augbench.core import layout
-from augbench.core.checkpoints import Checkpoints
 from augbench.core.component import create
 from augbench.core.errors import UserError
 from augbench.core.types import Frames
@@ -33,6 +32,7 @@ from augbench.generators.pggan.watchdog import (
     ROLLED_BACK,
     Watchdog,
 )
+from augbench.runtime.checkpoints import Checkpoints
 from augbench.stages import train_generator
 
 SIDE, SEED = 16, 3

@@ -8,7 +8,7 @@ import pytest
 from dvc.repo import Repo
 
 from augbench.core.params import read_params
-from augbench.core.pipeline import stage_that_makes, stages
+from augbench.runtime.pipeline import stage_that_makes, stages
 
 ROOT = Path(__file__).parent.parent
 

@@ -17,12 +17,12 @@ from revision_factory import scores
 from augbench.comparison.revision import revision_table
 from augbench.comparison.table import compare
 from augbench.comparison.unit import per_subject as averaged
-from augbench.figures.data import ReportData, empty
-from augbench.figures.headline import headline, is_flagged
-from augbench.figures.paper import TABLE_1
-from augbench.figures.report import render
-from augbench.figures.since import Since
-from augbench.figures.words import difference, duration, interval, median_iqr, number, p_value, significant
+from augbench.report.data import ReportData, empty
+from augbench.report.headline import headline, is_flagged
+from augbench.report.paper import TABLE_1
+from augbench.report.report import render
+from augbench.report.since import Since
+from augbench.report.words import difference, duration, interval, median_iqr, number, p_value, significant
 
 SMALL = {"sax": ("LV", "RV"), "4ch": ("LV",)}
 VOID = {"meta", "link", "br", "img", "hr", "input", "col"}

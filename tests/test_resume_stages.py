@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 import torch
 
-from augbench.core.checkpoints import Checkpoints
 from augbench.core.params import Params
 from augbench.core.shards import kept_blocks, write_shards
 from augbench.core.types import LabelScheme, Pairs
+from augbench.runtime.checkpoints import Checkpoints
 from augbench.stages import evaluate
 from tests.test_training import discs
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from augbench.core.checkpoints import Checkpoints
 from augbench.core.component import create
 from augbench.core.params import Params
+from augbench.runtime.checkpoints import Checkpoints
 from augbench.training.fit import fit
 from tests.test_training import discs
 

@@ -23,7 +23,7 @@ from augbench.core.component import available, create
 from augbench.core.errors import UserError
 from augbench.core.shards import read_shards, write_shards
 from augbench.core.types import FRAME_COLUMNS, LabelScheme
-from augbench.figures.report import render
+from augbench.report.report import render
 
 FILES = sorted((ROOT / "src").rglob("*.py"))
 #: Modules that run code found in data, and functions that do unless told otherwise.

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from augbench.core.errors import UserError
-from augbench.core.system_errors import explained
+from augbench.runtime.system_errors import explained
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -321,11 +321,11 @@ def _generator_stage(kind: str, run: Callable[..., None], name: str, seed: int) 
 
 def _stage(name: str, run: Callable[..., None], *, threaded: bool = False) -> None:
     """Read params.yaml, run one stage, note what it cost."""
-    from augbench.core import interrupt
-    from augbench.core.leftovers import remove_temporaries
     from augbench.core.params import read_params
-    from augbench.core.provenance import recorded
-    from augbench.core.running import registered
+    from augbench.runtime import interrupt
+    from augbench.runtime.leftovers import remove_temporaries
+    from augbench.runtime.provenance import recorded
+    from augbench.runtime.running import registered
 
     interrupt.install()
     params = read_params()

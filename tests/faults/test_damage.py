@@ -20,10 +20,10 @@ from augbench.core.artifacts import (
     write_csv,
     write_json,
 )
-from augbench.core.checkpoints import Checkpoints
 from augbench.core.errors import UserError
 from augbench.core.shards import read_shards, write_shards
 from augbench.core.types import SYNTHETIC_COLUMNS, LabelScheme
+from augbench.runtime.checkpoints import Checkpoints
 
 SCHEME = LabelScheme(("LV",), {"sax": ("LV",)})
 

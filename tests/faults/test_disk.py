@@ -16,9 +16,9 @@ import yaml
 
 from augbench import cli
 from augbench.core.artifacts import save_weights, write_array, write_bytes, write_csv, write_json, write_text
-from augbench.core.checkpoints import Checkpoints
 from augbench.core.shards import write_shards
 from augbench.core.types import SYNTHETIC_COLUMNS, LabelScheme
+from augbench.runtime.checkpoints import Checkpoints
 from faults.child import in_child
 
 ROOT = Path(__file__).parent.parent.parent

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 
-from augbench.core.leftovers import keep_lock, remove_temporaries, repair_dvc
+from augbench.runtime.leftovers import keep_lock, remove_temporaries, repair_dvc
 
 
 def test_dvc_can_read_its_lock_again_wherever_it_was_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

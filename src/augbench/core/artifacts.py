@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from augbench.core import interrupt
 from augbench.core.errors import UserError
+from augbench.core.temporaries import temporary as unfinished
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +32,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with interrupt.temporary(temporary), _named_after(path, temporary):
+    with unfinished(temporary), _named_after(path, temporary):
         try:
             yield temporary
             _flush(temporary)
@@ -51,7 +51,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    with interrupt.temporary(temporary), _named_after(path, temporary):
+    with unfinished(temporary), _named_after(path, temporary):
         temporary.mkdir()
         try:
             yield temporary

@@ -32,7 +32,7 @@ class Component(Section):
 
 
 # Modules of a family that hold shared code instead of a component.
-_SHARED = ("base",)
+_SHARED = ("base", "features", "adversarial")
 
 
 def available(family: str) -> list[str]:

@@ -26,7 +26,7 @@ from augbench.core.artifacts import (
     write_csv,
     write_json,
 )
-from augbench.core.checkpoints import Checkpoints
+from augbench.core.checkpoint import Checkpoints
 from augbench.core.errors import UserError
 from augbench.core.types import FRAME_COLUMNS, SYNTHETIC_COLUMNS, Frames, LabelScheme, Pairs, require_disjoint_subjects
 

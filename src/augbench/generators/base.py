@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from augbench.core.checkpoints import Checkpoints
+from augbench.core.bars import Bars, no_bar
+from augbench.core.checkpoint import Checkpoints
 from augbench.core.component import Component
 from augbench.core.errors import UserError
 from augbench.core.types import Frames, Pairs
@@ -28,6 +29,7 @@ class FitContext:
         accelerator: `cpu` or `gpu`.
         curve: rows of the training curve (`kimg` and any scores), appended to by the fit; the stage writes them.
         checkpoints: where a long fit saves its state now and then, and finds it again; None: nowhere.
+        bars: draws the progress.
     """
 
     seed: int
@@ -36,6 +38,7 @@ class FitContext:
     accelerator: str = "cpu"
     curve: list[dict[str, float | str]] = field(default_factory=list)
     checkpoints: Checkpoints | None = None
+    bars: Bars = no_bar
 
 
 class TrainingDiverged(UserError):

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from augbench.core import layout
 from augbench.core.component import create
-from augbench.core.fingerprint import checkpoints_of
 from augbench.core.params import Params
 from augbench.core.reports import write_report_json
 from augbench.core.runs import Run
 from augbench.core.seeding import child_rng
 from augbench.core.shards import read_frames
 from augbench.core.types import Frames, Pairs
-from augbench.metrics.base import Estimate, FidelityMetric
+from augbench.runtime.fingerprint import checkpoints_of
+from augbench.scores.base import Estimate, FidelityMetric
 from augbench.stages.train_generator import generator_frames
 from augbench.stages.train_segmenter import load_network
 
@@ -34,7 +34,7 @@ def run(params: Params, name: str, seed: int) -> None:
         latest = None if checkpoints is None else checkpoints.latest()
         found: dict[str, Any] = {} if latest is None else latest.state
         for feature, options in params.audit.features.items():
-            extractor = create("features", feature, options)
+            extractor = create("audit.features", feature, options)
 
             def extract(frames: Frames, extractor: Any = extractor) -> NDArray[np.float64]:
                 return extractor.extract(frames.images, encode)
@@ -42,7 +42,7 @@ def run(params: Params, name: str, seed: int) -> None:
             for metric, metric_options in params.audit.metrics.items():
                 if feature in found.setdefault(metric, {}):
                     continue
-                measure = create("metrics", metric, metric_options)
+                measure = create("audit", metric, metric_options)
                 rng = child_rng(params.seed, "audit", name, seed, feature, metric)
                 if isinstance(measure, FidelityMetric):
                     result = _fidelity(measure, extract, synthetic, training, held_out, rng)

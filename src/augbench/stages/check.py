@@ -22,9 +22,9 @@ def check_components(params: Params, *, build: bool = True) -> None:
         ("datasets", params.datasets),
         ("generators", params.generators),
         ("segmenters", params.segmenters),
-        ("metrics", params.evaluation.metrics),
-        ("metrics", params.audit.metrics),
-        ("features", params.audit.features),
+        ("scores", params.evaluation.metrics),
+        ("audit", params.audit.metrics),
+        ("audit.features", params.audit.features),
     ):
         for name, section in sections.items():
             create(family, name, section)
@@ -46,7 +46,7 @@ def _require_drawing(params: Params) -> None:
 
 def _require_fitting_metrics(params: Params) -> None:
     """A score of masks and a distance between sets of frames are both metrics, but not in each other's place."""
-    from augbench.metrics.base import SegmentationMetric
+    from augbench.scores.base import SegmentationMetric
 
     for place, sections, scores_masks in (
         ("evaluation.metrics", params.evaluation.metrics, True),

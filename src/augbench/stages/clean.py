@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from augbench.core.checkpoints import FOLDER
-from augbench.core.fingerprint import key_of
 from augbench.core.params import Params
-from augbench.core.pipeline import stages
-from augbench.core.running import running_stages
+from augbench.runtime.checkpoints import FOLDER
+from augbench.runtime.fingerprint import key_of
+from augbench.runtime.pipeline import stages
+from augbench.runtime.running import running_stages
 
 FINISHED = "its stage is finished and recorded in dvc.lock"
 CHANGED = "of other parameters, input or code"

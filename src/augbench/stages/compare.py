@@ -30,7 +30,7 @@ DEVELOPMENT_COLUMNS = (
 def run(params: Params) -> None:
     per_case = read_per_case()
     metrics = params.evaluation.metrics
-    directions = {name: create("metrics", name, options).higher_is_better for name, options in metrics.items()}
+    directions = {name: create("scores", name, options).higher_is_better for name, options in metrics.items()}
     table = compare(
         per_case,
         margins=params.comparison.margins,

@@ -8,10 +8,10 @@ from __future__ import annotations
 import pandas as pd
 
 from augbench.core import layout
-from augbench.core.fingerprint import checkpoints_of
 from augbench.core.params import Params
 from augbench.core.reports import write_report_table
 from augbench.core.shards import read_frames
+from augbench.runtime.fingerprint import checkpoints_of
 from augbench.stages.evaluate import score_runs
 
 _RUN = ["generator", "regime", "generator_seed", "segmenter_seed", "labels"]

@@ -17,7 +17,7 @@ from augbench.core.errors import UserError
 from augbench.core.params import Comparison
 from augbench.core.reports import SCHEMA
 from augbench.core.seeding import child_rng
-from augbench.figures.since import Since, seeds_note
+from augbench.report.since import Since, seeds_note
 from augbench.revisions.changes import Changes, changes, notes, require_comparable
 from augbench.revisions.reader import RevisionReports, read_revision
 
@@ -30,19 +30,19 @@ def run(base: str, head: str | None, *, markdown: bool, as_json: bool, html: Pat
     found = compared_changes(old, new)
     since = compare_revisions(old, new, found)
     if html is not None:
-        from augbench.figures.since_page import page
+        from augbench.report.since_page import page
 
         write_text(html, page(since))
     if as_json:
         print(json.dumps(document(since, found, old, new), indent=2, allow_nan=False))
     elif markdown:
-        from augbench.figures.since_text import markdown as as_markdown
+        from augbench.report.since_text import markdown as as_markdown
 
         print(as_markdown(since), end="")
     else:
         from rich.console import Console
 
-        from augbench.figures.since_text import print_since
+        from augbench.report.since_text import print_since
 
         print_since(since, Console())
         if html is not None:
@@ -85,7 +85,7 @@ def compare_revisions(base: RevisionReports, head: RevisionReports, found: Chang
         alpha=judging.alpha,
         n_boot=judging.bootstrap,
         rng=child_rng(int(head.params.get("seed", 0)), "diff"),
-        higher_is_better={name: create("metrics", name, metrics.get(name) or {}).higher_is_better for name in common},
+        higher_is_better={name: create("scores", name, metrics.get(name) or {}).higher_is_better for name in common},
     )
     shown = Since(base.label, head.label, table, judging.margins)
     said = [*notes(found, base, head), seeds_note(shown)]

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 
 from augbench.core import layout
-from augbench.core.checkpoints import Checkpoints
 from augbench.core.component import create
-from augbench.core.fingerprint import checkpoints_of
 from augbench.core.params import Params
-from augbench.core.progress import progress
 from augbench.core.reports import write_report_table
 from augbench.core.runs import Run, all_runs, mask_source
 from augbench.core.shards import read_frames
 from augbench.core.types import Frames, Pairs
+from augbench.runtime.checkpoints import Checkpoints
+from augbench.runtime.fingerprint import checkpoints_of
+from augbench.runtime.progress import progress
 from augbench.stages.examples import shown_runs, write_examples
 from augbench.stages.train_segmenter import load_network
 
@@ -53,7 +53,7 @@ def score_runs(
 
     from augbench.training.fit import predict
 
-    scorers = {name: create("metrics", name, options) for name, options in metrics.items()}
+    scorers = {name: create("scores", name, options) for name, options in metrics.items()}
     runs = all_runs(params)
     rows: dict[str, list[Any]] = {task.name: [] for task in runs}
     maps = {task.name: np.zeros_like(frames.labels) for task in shown}
@@ -98,7 +98,7 @@ def _score(
     Args:
         predicted: label maps of the frames from number `first` on.
     """
-    from augbench.metrics.base import score_frame
+    from augbench.scores.base import score_frame
 
     rows: list[tuple[Any, ...]] = []
     table = frames.table.iloc[first : first + len(predicted)]

@@ -35,13 +35,13 @@ def run(base: str, head: str | None, *, markdown: bool, as_json: bool, inconclus
     if as_json:
         print(json.dumps(document, indent=2, allow_nan=False))
     elif markdown:
-        from augbench.figures.gate_text import markdown as as_markdown
+        from augbench.report.gate_text import markdown as as_markdown
 
         print(as_markdown(document), end="")
     else:
         from rich.console import Console
 
-        from augbench.figures.gate_text import print_gate
+        from augbench.report.gate_text import print_gate
 
         print_gate(document, Console())
     counted = inconclusive if document["outcome"] == INCONCLUSIVE and inconclusive else document["outcome"]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from augbench.comparison.summary import mean_variance
 from augbench.comparison.unit import PER_CASE_COLUMNS, PER_CASE_TEXT, per_subject
-from augbench.core import layout, provenance
+from augbench.core import layout
 from augbench.core.artifacts import (
     atomic_folder,
     read_array,
@@ -25,9 +25,10 @@ from augbench.core.runs import all_runs
 from augbench.core.seeding import child_rng
 from augbench.core.shards import read_shards
 from augbench.core.types import COHORTS
-from augbench.figures.report import AUDIT, COMPARISON, CURVES, DOSE, SITE_SCORES, ReportData, figures, render
-from augbench.figures.sheets import Example, contact_sheet, example_segmentations
-from augbench.figures.since import Since
+from augbench.report.report import AUDIT, COMPARISON, CURVES, DOSE, SITE_SCORES, ReportData, figures, render
+from augbench.report.sheets import Example, contact_sheet, example_segmentations
+from augbench.report.since import Since
+from augbench.runtime import provenance
 from augbench.stages.audit import FLOOR
 
 _FRAMES_A_VIEW = 6

@@ -18,13 +18,13 @@ from importlib.util import find_spec
 
 import networkx as nx
 
-from augbench.core import interrupt
 from augbench.core.errors import UserError
-from augbench.core.leftovers import keep_lock, remove_temporaries, repair_dvc
-from augbench.core.one_run import dvc_at_rest, in_use, only_run
 from augbench.core.params import Params, read_params
-from augbench.core.provenance import recorded
-from augbench.core.running import STARTED_BY, running_stages
+from augbench.runtime import interrupt
+from augbench.runtime.leftovers import keep_lock, remove_temporaries, repair_dvc
+from augbench.runtime.one_run import dvc_at_rest, in_use, only_run
+from augbench.runtime.provenance import recorded
+from augbench.runtime.running import STARTED_BY, running_stages
 from augbench.stages.check import check_components
 from augbench.stages.clean import remove_finished
 from augbench.stages.preflight import require_room

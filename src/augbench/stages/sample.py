@@ -10,12 +10,12 @@ import pandas as pd
 from augbench.core import layout
 from augbench.core.artifacts import load_weights
 from augbench.core.component import create
-from augbench.core.fingerprint import checkpoints_of
 from augbench.core.params import Params
-from augbench.core.progress import progress
 from augbench.core.seeding import child_rng, child_seed
 from augbench.core.shards import kept_blocks, read_shards, write_shards
 from augbench.core.types import LabelScheme, Pairs
+from augbench.runtime.fingerprint import checkpoints_of
+from augbench.runtime.progress import progress
 from augbench.stages.labels import labeller
 
 _BLOCK = 256

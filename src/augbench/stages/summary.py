@@ -5,8 +5,8 @@ from __future__ import annotations
 from augbench.core import layout
 from augbench.core.params import read_params
 from augbench.core.reports import read_report_table
-from augbench.figures.markdown import summary
-from augbench.figures.report import COMPARISON, SITE_SCORES
+from augbench.report.markdown import summary
+from augbench.report.report import COMPARISON, SITE_SCORES
 from augbench.stages.report import read_audits
 
 

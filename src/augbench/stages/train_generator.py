@@ -10,14 +10,14 @@ from augbench.core import layout
 from augbench.core.artifacts import save_weights, write_bytes
 from augbench.core.component import create
 from augbench.core.errors import UserError
-from augbench.core.fingerprint import checkpoints_of
 from augbench.core.params import Params
 from augbench.core.reports import write_report_table
 from augbench.core.seeding import child_seed
 from augbench.core.shards import read_frames
 from augbench.core.types import Frames
-from augbench.figures.sheets import contact_sheet
 from augbench.generators.base import FitContext, FittedGenerator, Generator, TrainingDiverged
+from augbench.report.sheets import contact_sheet
+from augbench.runtime.fingerprint import checkpoints_of
 
 
 def run(params: Params, name: str, seed: int) -> None:

@@ -10,12 +10,12 @@ import pandas as pd
 from augbench.core import layout
 from augbench.core.artifacts import atomic_folder, load_weights, save_weights, write_csv
 from augbench.core.component import create
-from augbench.core.fingerprint import checkpoints_of
 from augbench.core.params import Params
 from augbench.core.runs import Run
 from augbench.core.seeding import child_seed
 from augbench.core.shards import read_frames
 from augbench.core.types import Frames, Pairs
+from augbench.runtime.fingerprint import checkpoints_of
 
 
 def run(params: Params, task: Run) -> None:

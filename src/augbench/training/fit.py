@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from monai.losses.dice import DiceCELoss
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
-from augbench.core import interrupt
-from augbench.core.checkpoints import (
+from augbench.core.bars import Bar, Bars, no_bar
+from augbench.core.checkpoint import (
     Checkpoint,
     Checkpoints,
     optimiser_state,
@@ -24,7 +25,6 @@ from augbench.core.checkpoints import (
     with_prefix,
 )
 from augbench.core.params import Augmentation, Training
-from augbench.core.progress import Progress, progress
 from augbench.core.seeding import child_seed
 from augbench.core.types import Frames, Pairs
 from augbench.training.augment import normalise
@@ -65,10 +65,12 @@ class _Selection(pl.Callback):
         self,
         validation: Frames,
         params: Training,
-        bar: Progress,
+        bar: Bar,
         checkpoints: Checkpoints | None,
         start: Checkpoint | None,
+        on_start: Callable[[], None],
     ) -> None:
+        self._on_start = on_start
         self._validation, self._params, self._bar = validation, params, bar
         self._checkpoints, self._start = checkpoints, start
         self.step = 0
@@ -82,7 +84,7 @@ class _Selection(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
         # Lightning's own handler ends the training loop in another way.
-        interrupt.install_again()
+        self._on_start()
 
     def on_train_batch_start(self, trainer: pl.Trainer, module: Any, *_: object) -> None:
         # Not earlier: the data loader draws a number when it starts, which it had drawn before the checkpoint, too.
@@ -127,6 +129,8 @@ def fit(
     description: str,
     deterministic: bool = True,
     checkpoints: Checkpoints | None = None,
+    bars: Bars = no_bar,
+    on_start: Callable[[], None] = lambda: None,
 ) -> list[dict[str, float]]:
     """Train `network` in place on a pool of pairs (n, 2, H, W) uint8; returns its validation curve.
 
@@ -140,10 +144,10 @@ def fit(
         network.load_state_dict(with_prefix(start.tensors, "network."))
     frames = AugmentedFrames(pool, training.steps * training.batch_size, augmentation, child_seed(seed, "draws"))
     module = SegmentationModule(network.to(memory_format=torch.channels_last), training, start)
-    with progress(description, training.steps, "steps") as bar, torch.random.fork_rng():
+    with bars(description, training.steps, "steps") as bar, torch.random.fork_rng():
         # Dropout, the one thing that draws from torch's own generator.
         torch.manual_seed(child_seed(seed, "dropout"))
-        selection = _Selection(validation, training, bar, checkpoints, start)
+        selection = _Selection(validation, training, bar, checkpoints, start, on_start)
         bar.advance(selection.step)
         left = training.steps - selection.step
         # Place k of the data follows from (seed, k): a resumed training starts there, and Lightning's own loop

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 
 from augbench.core.errors import UserError
-from augbench.core.progress import progress
 from augbench.core.types import FRAME_COLUMNS, Pairs
 from augbench.datasets.nnunet.cases import Case, find_cases
 from augbench.datasets.nnunet.description import Description, read_description
 from augbench.datasets.nnunet.preprocess import central_square, require_large_enough, share_outside, to_frame
 from augbench.datasets.nnunet.reader import Plane, read_mask, read_planes
 from augbench.datasets.nnunet.root import why_absent
+from augbench.runtime.progress import progress
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from augbench.core.errors import UserError
-from augbench.core.progress import Progress, progress
 from augbench.core.seeding import child_seed
 from augbench.core.types import FRAME_COLUMNS, Frames, LabelScheme, Pairs
 from augbench.datasets.base import Dataset
 from augbench.datasets.phantom.render import ANNOTATED, STRUCTURES, render
 from augbench.datasets.phantom.sites import DEVELOPMENT, EXTERNAL, MAIN, Site
+from augbench.runtime.progress import Progress, progress
 
 _SIZES = (32, 512)
 #: Which site a cohort's patients come from, and the prefix of their ids.

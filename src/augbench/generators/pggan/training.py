@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from augbench.core.progress import progress
 from augbench.core.seeding import child_seed
 from augbench.core.types import Frames
 from augbench.generators.base import FitContext, TrainingDiverged
@@ -40,7 +39,7 @@ def train(
     """
     keep_freed_memory()
     run = Run(Trainer(params, frames, views, context, build), context, len(views), frames.image_size)
-    with progress("train pggan", run.total, "img") as bar:
+    with context.bars("train pggan", run.total, "img") as bar:
         bar.advance(run.trainer.images)
         while run.trainer.images < run.total:
             before = run.trainer.images
