@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from augbench.audit.base import FidelityMetric
 from augbench.audit.frechet import Frechet, frechet_distance
 from augbench.audit.kid import Kid, mmd2_unbiased
 from augbench.audit.nn_distance import NnDistance, nearest
 from augbench.core.errors import UserError
-from augbench.scores.base import FidelityMetric
 
 Features = NDArray[np.float64]
 

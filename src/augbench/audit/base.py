@@ -1,4 +1,4 @@
-"""What every distance between two sets of frames is: options as fields, two feature arrays in, a number with its CI out."""
+"""What every distance between two sets of frames is: two feature arrays in, a number with its interval out."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from augbench.audit.base import Estimate, FidelityMetric
 from augbench.core import layout
 from augbench.core.component import create
 from augbench.core.params import Params
@@ -17,7 +18,6 @@ from augbench.core.seeding import child_rng
 from augbench.core.shards import read_frames
 from augbench.core.types import Frames, Pairs
 from augbench.runtime.fingerprint import checkpoints_of
-from augbench.scores.base import Estimate, FidelityMetric
 from augbench.stages.train_generator import generator_frames
 from augbench.stages.train_segmenter import load_network
 
