@@ -63,22 +63,22 @@ def enter(study: Path) -> None:
         UserError: no such folder, or it holds no study; names those that there are.
     """
     if not (study / PARAMS_FILE).is_file():
-        known = [str(path) for path in _near(study)]
-        near = difflib.get_close_matches(str(STUDIES / study.name), known, n=1)
+        known = _near()
+        near = [known[name] for name in difflib.get_close_matches(study.name, known, n=1)]
         raise UserError(
             f"no study in '{study}'",
             got=f"no {PARAMS_FILE}" if study.is_dir() else "no such folder",
-            expected=", ".join(known) or f"a folder with {PARAMS_FILE} and {STUDY}",
+            expected=", ".join(known.values()) or f"a folder with {PARAMS_FILE} and {STUDY}",
             remedy=f"did you mean '{near[0]}'?" if near else "name one of them, or make one with `augbench new`",
             file=study,
         )
     os.chdir(study)
 
 
-def _near(study: Path) -> list[Path]:
-    """Studies of the present repository, as seen from here."""
+def _near() -> dict[str, str]:
+    """Studies of the present repository by name, with their folders as seen from here."""
     try:
         root = repository()
     except UserError:
-        return []
-    return [Path(os.path.relpath(folder)) for folder in local_studies(root).values()]
+        return {}
+    return {name: os.path.relpath(folder) for name, folder in local_studies(root).items()}
