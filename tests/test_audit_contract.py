@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from augbench.audit.base import FLOOR, AuditTest, PrivacyTest, SetDistance, Sets
-from augbench.audit.features.base import FeatureExtractor
+from augbench.audit.features.base import FeatureExtractor, NetworkEncoder
 from augbench.audit.frechet import Frechet
 from augbench.audit.nn_distance import NnDistance
 from augbench.core.component import available, create
@@ -17,10 +18,10 @@ from augbench.core.errors import UserError
 
 
 def sets(copies: bool = False) -> Sets:
-    """300 training frames of 60 patients, 100 held-out ones of 20 others, 80 synthetic ones: fresh, or near copies."""
+    """300 training frames of 60 patients, 100 held-out ones of 20 others; synthetic: 80 fresh ones, or 300 near copies."""
     rng = np.random.default_rng(0)
     training, held_out = rng.normal(size=(300, 6)), rng.normal(size=(100, 6))
-    synthetic = training[:80] + 0.01 if copies else rng.normal(size=(80, 6))
+    synthetic = training + 0.01 if copies else rng.normal(size=(80, 6))
     patients = np.array([f"patient-{number}" for number in range(80)])
     return Sets(synthetic, training, held_out, patients[:60].repeat(5), patients[60:].repeat(5))
 
@@ -77,7 +78,7 @@ def test_the_floor_is_training_against_held_out_and_knows_its_patients() -> None
 
 
 def test_copies_gain_nothing_in_fidelity_and_are_flagged_in_privacy() -> None:
-    # A distance to the training frames instead of held-out ones would put copies below the floor.
+    # Measured against the training frames instead of held-out ones, copies would be far below the floor.
     fidelity = Frechet().measure(sets(copies=True), np.random.default_rng(6))
     assert fidelity["value"] > fidelity[FLOOR]["ci_low"]
     for copies in (True, False):
@@ -134,3 +135,36 @@ class TestPixels:
     def test_a_thumbnail_that_does_not_divide_the_image_is_refused(self) -> None:
         with pytest.raises(UserError, match="does not divide"):
             create(FeatureExtractor, "pixels", {"size": 12}).extract(np.zeros((2, 32, 32), np.uint8), None)
+
+
+class OnDevice:
+    """Stands for a tensor or network: knows where it was sent, since a test machine has no GPU."""
+
+    def __init__(self, held: Any = None) -> None:
+        self.held, self.device = held, "cpu"
+
+    def to(self, device: str) -> OnDevice:
+        self.device = device
+        return self
+
+    def eval(self) -> OnDevice:
+        self.trains = False
+        return self
+
+    def cpu(self) -> Any:
+        return self.held
+
+
+def test_network_and_every_batch_go_to_the_device_and_features_come_back() -> None:
+    torch = pytest.importorskip("torch")
+    network, sent = OnDevice(), []
+
+    def deepest(moved: OnDevice, batch: OnDevice) -> OnDevice:
+        sent.append((moved.device, batch.device, len(batch.held)))
+        return OnDevice(torch.from_numpy(encode(batch.held)))
+
+    images = np.random.default_rng(0).integers(0, 256, (150, 8, 8), dtype=np.uint8)
+    found = NetworkEncoder(network, deepest, OnDevice, "the gpu")(images)
+    assert sent == [("the gpu", "the gpu", n) for n in (64, 64, 22)]
+    assert network.trains is False
+    np.testing.assert_array_equal(found, encode(images))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augbench.audit.base import AuditTest, Sets
-from augbench.audit.features.base import Encode, FeatureExtractor
+from augbench.audit.features.base import Encode, FeatureExtractor, NetworkEncoder
 from augbench.core import layout
 from augbench.core.arms import arm_named
 from augbench.core.component import create
@@ -23,12 +23,6 @@ from augbench.core.types import Frames, Pairs
 from augbench.runtime.fingerprint import checkpoints_of
 from augbench.segmenters.base import Segmenter
 from augbench.stages.train_segmenter import load_network
-
-if TYPE_CHECKING:
-    import torch
-
-#: Frames that go through the network at a time.
-_BATCH = 64
 
 
 def run(params: Params, generator_name: str) -> None:
@@ -93,31 +87,14 @@ class FeatureSpace:
         return [self._extractor.extract(frames.images, self._encode) for frames in (self._training, self._held_out)]
 
 
-class NetworkEncoder:
-    """The deepest features that a trained network has of frames, computed in batches on one device."""
-
-    def __init__(self, segmenter: Segmenter, network: Any, device: torch.device) -> None:
-        self._segmenter, self._network, self._device = segmenter, network.to(device).eval(), device
-
-    def __call__(self, images: Pairs) -> NDArray[np.float32]:
-        """Features (n, d) of 8-bit images (n, H, W), in the computer's memory."""
-        import torch
-
-        from augbench.training.augment import normalise
-
-        batches = (normalise(images[at : at + _BATCH]) for at in range(0, len(images), _BATCH))
-        with torch.inference_mode():
-            parts = [self._segmenter.encode(self._network, batch.to(self._device)).cpu() for batch in batches]
-            features: NDArray[np.float32] = torch.cat(parts).numpy()
-        return features
-
-
 def network_encoder(params: Params) -> NetworkEncoder:
     """The first network of the arm `audit.network`, on the device of `compute.accelerator`.
 
     Raises:
         UserError: `audit.network` is null, its network is missing or damaged, or a GPU is asked for and not there.
     """
+    from augbench.training.augment import normalise
+
     if params.audit.network is None:
         raise UserError(
             "the audit's features need a network, and none is named",
@@ -129,4 +106,4 @@ def network_encoder(params: Params) -> NetworkEncoder:
     arm = arm_named(params, params.audit.network)
     network, _ = load_network(params, arm, arm.runs[0])
     segmenter = create(Segmenter, arm.segmenter, arm.segmenter_options)
-    return NetworkEncoder(segmenter, network, torch_device(params.compute.accelerator))
+    return NetworkEncoder(network, segmenter.encode, normalise, torch_device(params.compute.accelerator))
