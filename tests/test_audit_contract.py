@@ -18,7 +18,7 @@ from augbench.core.errors import UserError
 
 
 def sets(copies: bool = False) -> Sets:
-    """300 training frames of 60 patients, 100 held-out ones of 20 others; synthetic: 80 fresh ones, or 300 near copies."""
+    """300 training frames of 60 patients, 100 held-out ones of 20 others; 80 fresh synthetic ones, or 300 copies."""
     rng = np.random.default_rng(0)
     training, held_out = rng.normal(size=(300, 6)), rng.normal(size=(100, 6))
     synthetic = training + 0.01 if copies else rng.normal(size=(80, 6))

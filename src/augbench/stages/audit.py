@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from augbench.audit.base import AuditTest, Sets
 from augbench.audit.features.base import Encode, FeatureExtractor, NetworkEncoder
 from augbench.core import layout
-from augbench.core.arms import arm_named
+from augbench.core.arms import arm_named, require_generator
 from augbench.core.component import create
 from augbench.core.device import torch_device
 from augbench.core.errors import UserError
@@ -20,28 +20,29 @@ from augbench.core.reports import write_report_json
 from augbench.core.seeding import child_rng
 from augbench.core.shards import read_frames
 from augbench.core.types import Frames, Pairs
-from augbench.runtime.fingerprint import checkpoints_of
+from augbench.runtime.parts import checkpoints_of
 from augbench.segmenters.base import Segmenter
+from augbench.stages.sheets import write_sheet
+from augbench.stages.train_generator import generator_frames
 from augbench.stages.train_segmenter import load_network
 
 
 def run(params: Params, generator_name: str) -> None:
-    """Audit every seed of a generator and write reports/audit/<generator>.json.
+    """Audit every seed of a generator, write reports/audit/<generator>.json and some frames for the report to draw.
 
     Raises:
-        UserError: a set of frames is missing, damaged or too small, or no network is named and the features need one.
+        UserError: there is no such generator, a set of frames is missing, damaged or too small, or no network is named
+            and the features need one.
     """
-    entry = params.generators[generator_name]
+    require_generator(params, generator_name)
+    seeds = params.generators[generator_name].seeds
     extractors = {name: create(FeatureExtractor, name, options) for name, options in params.audit.features.items()}
     tests = {name: create(AuditTest, name, options) for name, options in params.audit.metrics.items()}
     encode = network_encoder(params) if any(one.needs_network for one in extractors.values()) else None
-    cohort = read_frames(layout.cohort(entry.cohort))
-    # No generator is shown the cohort's validation patients.
-    training = cohort.take(np.flatnonzero(cohort.table["split"] != "validation"))
-    held_out = read_frames(layout.cohort(params.audit.held_out))
+    training, held_out = generator_frames(params, generator_name), read_frames(layout.cohort(params.audit.held_out))
     limit = params.audit.frames
-    synthetic = {seed: read_frames(layout.synthetic(generator_name, seed), limit=limit).images for seed in entry.seeds}
-    with checkpoints_of(params, layout.audit(generator_name)) as checkpoints:
+    synthetic = {seed: read_frames(layout.synthetic(generator_name, seed), limit=limit).images for seed in seeds}
+    with checkpoints_of(params, f"audit@{generator_name}") as checkpoints:
         latest = None if checkpoints is None else checkpoints.latest()
         found: dict[str, Any] = {} if latest is None else latest.state
         done = 0 if latest is None else latest.step
@@ -59,7 +60,9 @@ def run(params: Params, generator_name: str) -> None:
                     done += 1
                     if checkpoints is not None and checkpoints.due():
                         checkpoints.save(done, {}, found)
-    write_report_json(layout.audit(generator_name), {"generator": generator_name, "seeds": found})
+    write_sheet(params, generator_name)
+    by_seed = {str(seed): found[str(seed)] for seed in seeds}
+    write_report_json(layout.audit(generator_name), {"generator": generator_name, "seeds": by_seed})
 
 
 class FeatureSpace:
@@ -104,6 +107,6 @@ def network_encoder(params: Params) -> NetworkEncoder:
             file=PARAMS_FILE,
         )
     arm = arm_named(params, params.audit.network)
-    network, _ = load_network(params, arm, arm.runs[0])
+    network, _ = load_network(arm, arm.runs[0])
     segmenter = create(Segmenter, arm.segmenter, arm.segmenter_options)
     return NetworkEncoder(network, segmenter.encode, normalise, torch_device(params.compute.accelerator))
