@@ -50,7 +50,7 @@ class Scoring:
         self.maps = {run: np.zeros_like(frames.labels) for run in keep}
 
     def rows(self, checkpoints: Checkpoints | None) -> pd.DataFrame:
-        """A row a frame, run, structure and metric: frame_id, subject_id, site, view, the run, the score, its reason."""
+        """A row a frame, run, structure and metric: frame_id, subject_id, site, view, run, score and its reason."""
         parts = range(0, len(self._frames), _PART)
         done = self._restore(checkpoints)
         with progress(self._title, len(self._runs) * len(parts), "parts") as bar:
