@@ -13,8 +13,8 @@ import time
 
 import numpy as np
 
-from augbench.datasets.phantom import Phantom
-from augbench.datasets.phantom.render import ANNOTATED
+from augbench.datasets.tof_phantom import Phantom
+from augbench.datasets.tof_phantom.render import ANNOTATED
 
 _VIEWS = tuple(ANNOTATED)
 _TARGET_FRAMES_PER_S = 200

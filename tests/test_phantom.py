@@ -8,9 +8,9 @@ import pytest
 from augbench.core.component import create
 from augbench.core.errors import UserError
 from augbench.core.types import COHORTS, FRAME_COLUMNS, Frames, require_disjoint_subjects
-from augbench.datasets.phantom import Phantom
-from augbench.datasets.phantom.render import render, subject_of
-from augbench.datasets.phantom.sites import EXTERNAL, MAIN, SITES
+from augbench.datasets.tof_phantom import Phantom
+from augbench.datasets.tof_phantom.render import render, subject_of
+from augbench.datasets.tof_phantom.sites import EXTERNAL, MAIN, SITES
 
 VIEWS = ("4ch", "2ch", "sax")
 FEW = {

@@ -1,21 +1,42 @@
-"""dataset.json: which number means which structure, and how the files end. Labels are read by name, never by number."""
+"""What a number in a mask means: dataset.json, names, and one scheme for all folders. Labels go by name, never by number.
+
+ACDC counts RV, MYO, LV; M&Ms counts LV, MYO, RV.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from augbench.core.errors import UserError
-from augbench.datasets.nnunet.root import why_absent
-from augbench.datasets.nnunet.structures import canonical_structure
+from augbench.core.types import LabelScheme
 
 #: What the reader opens. nnU-Net's first version had no `file_ending`: it was always .nii.gz.
 FILE_ENDINGS = (".nii.gz", ".nii", ".png")
 #: Names stand in tables, in charts and in the report.
 _LONGEST_NAME = 80
+
+#: Spellings met in public sets, letters and digits alone; any other name stands for itself.
+_STRUCTURES = {
+    "LV": "lv lvc lvbp lvcavity lvbloodpool lvendo leftventricle leftventricularcavity leftventriclecavity "
+    "leftventricularbloodpool leftventriclebloodpool",
+    "MYO": "myo lvm lvmyo myocardium lvmyocardium leftventricularmyocardium leftventriclemyocardium lvwall",
+    "RV": "rv rvc rvbp rvcavity rvbloodpool rvendo rightventricle rightventricularcavity rightventriclecavity "
+    "rightventricularbloodpool rightventriclebloodpool",
+    "RA": "ra rightatrium rightatrialcavity",
+    "LA": "la leftatrium leftatrialcavity",
+}
+_VIEWS = {
+    "sax": "sax sa shortaxis",
+    "4ch": "4ch 4c a4c lax4c lax4ch la4ch la4c fourchamber 4chamber",
+    "2ch": "2ch 2c a2c lax2c lax2ch la2ch la2c twochamber 2chamber",
+}
+_STRUCTURE_OF = {spelling: name for name, spellings in _STRUCTURES.items() for spelling in spellings.split()}
+_VIEW_OF = {spelling: name for name, spellings in _VIEWS.items() for spelling in spellings.split()}
 _EXAMPLE = '{"channel_names": {"0": "cineMRI"}, "labels": {"background": 0, "LV": 1}, "file_ending": ".png"}'
 
 
@@ -25,7 +46,7 @@ class Description:
 
     Attributes:
         file: the dataset.json, for messages.
-        structures: value in this dataset's masks -> structure; background (0) is not listed.
+        structures: value in this folder's masks -> structure, in rising order; background (0) is not listed.
         file_ending: with its dot, one of FILE_ENDINGS.
         announced: `numTraining`, or None where it is not stated.
     """
@@ -150,7 +171,7 @@ def _structures(values: dict[str, int], rename: Mapping[str, str], file: Path) -
             file=file,
         )
     found: dict[int, str] = {}
-    for name, value in values.items():
+    for name, value in sorted(values.items(), key=lambda item: item[1]):
         if value == 0:
             continue
         structure = rename.get(name) or canonical_structure(name)
@@ -159,7 +180,7 @@ def _structures(values: dict[str, int], rename: Mapping[str, str], file: Path) -
                 f"two labels mean '{structure}'",
                 got=", ".join(f"{label}={number}" for label, number in values.items()),
                 expected="one label a structure",
-                remedy="rename one in dataset.json or through datasets.nnunet.structure_names",
+                remedy="rename one in dataset.json or through dataset.structure_names",
                 file=file,
             )
         found[value] = structure
@@ -172,3 +193,73 @@ def _structures(values: dict[str, int], rename: Mapping[str, str], file: Path) -
             file=file,
         )
     return found
+
+
+def canonical_structure(name: str) -> str:
+    """`left ventricle`, `lvc` and `LV` are `LV`; a name that is not known stays as it is, without outer blanks."""
+    return _STRUCTURE_OF.get(_letters(name), name.strip())
+
+
+def canonical_view(name: str) -> str:
+    """`SAX`, `sa` and `short axis` are `sax`; a view that is not known is lower-cased."""
+    return _VIEW_OF.get(_letters(name), name.strip().casefold())
+
+
+def _letters(name: str) -> str:
+    """Letters and digits alone, so that `Left_Ventricle` and `left ventricle` compare equal."""
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def common_scheme(
+    description: Description, annotated: Mapping[str, set[str]], views: tuple[str, ...]
+) -> LabelScheme:
+    """Label values of all cohorts: what one folder's masks hold, in the order of its own values.
+
+    Args:
+        annotated: view -> structures that at least one mask of the folder holds there.
+
+    Raises:
+        UserError: a view without any.
+    """
+    order = list(description.structures.values())
+    by_view = {view: tuple(name for name in order if name in annotated[view]) for view in views}
+    for view, names in by_view.items():
+        if not names:
+            raise UserError(
+                f"view '{view}' has no labelled pixel in the folder of the first cohort",
+                got="empty masks alone",
+                expected="masks that show at least one structure",
+                remedy="check the masks, remove the view from `views`, or name another cohort first",
+                file=description.file,
+            )
+    present = set().union(*by_view.values())
+    return LabelScheme(tuple(name for name in order if name in present), by_view)
+
+
+def own_scheme(common: LabelScheme, description: Description, annotated: Mapping[str, set[str]]) -> LabelScheme:
+    """The common label values, with what another folder annotates of them in each view.
+
+    Raises:
+        UserError: a view shares no structure with the folder of the first cohort.
+    """
+    own = {view: tuple(name for name in names if name in annotated[view]) for view, names in common.annotated.items()}
+    for view, names in own.items():
+        if not names:
+            raise UserError(
+                f"no structure of view '{view}' is labelled in both datasets",
+                got=f"{', '.join(sorted(annotated[view])) or 'nothing'} in {description.file.parent.name}",
+                expected=f"one of {', '.join(common.annotated[view])}, as in the folder of the first cohort",
+                remedy="choose another dataset, or map its label names through dataset.structure_names",
+                file=description.file,
+            )
+    return LabelScheme(common.structures, own)
+
+
+def why_absent(path: Path) -> str:
+    """`no such file or folder`, or what hides it: a link that leads nowhere or round in a circle, no permission."""
+    try:
+        path.stat()
+    except OSError as error:
+        said = error.strerror or str(error)
+        return f"a symbolic link ({said})" if path.is_symlink() else said
+    return "something else than expected: neither a plain file nor a folder"

@@ -43,7 +43,7 @@ def require_large_enough(plane: Plane, box: Box, image_size: int, max_enlargemen
             "image is smaller than the network needs",
             got=f"{' x '.join(str(side) for side in plane.image.shape)} pixels, {pixels:.0f} a side after cropping",
             expected=f"at least {image_size / max_enlargement:.0f} a side after cropping",
-            remedy=f"lower image_size ({image_size}), or raise crop_fraction or max_enlargement of datasets.nnunet",
+            remedy=f"lower image_size ({image_size}), or raise crop_fraction or max_enlargement of dataset",
             file=file,
         )
 
