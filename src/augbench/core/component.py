@@ -1,11 +1,17 @@
-"""Components: one file each, found by name. File stem = registry key = params key = DVC suffix."""
+"""Components: one file or folder each, found by name. File stem = kind in params.yaml = suffix of a path in dvc.yaml.
+
+A family is a package of augbench whose `base.py` holds the class that all its components derive from. Installed
+packages may add components through the entry-point group `augbench.<family>`.
+"""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 import pkgutil
-from typing import Any, get_args
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
@@ -30,42 +36,74 @@ class Section(BaseModel):
 class Component(Section):
     """Hyper-parameters of one component, from its section of params.yaml."""
 
+    #: Package of the family below `augbench`, such as `generators`; set by the family's base class.
+    family: ClassVar[str]
 
-# Modules of a family that hold shared code instead of a component.
+
+Family = TypeVar("Family", bound=Component)
+
+#: Modules of a family that hold shared code instead of a component.
 _SHARED = ("base", "features", "adversarial")
 
 
-def available(family: str) -> list[str]:
-    """Names of the components of a family such as `generators`, from its files."""
-    package = importlib.import_module(f"augbench.{family}")
-    names = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return sorted(name for name in names if name not in _SHARED and not name.startswith("_"))
+def available(base: type[Component]) -> list[str]:
+    """Kinds of a family: its files and folders, and what installed packages add."""
+    package = importlib.import_module(f"augbench.{base.family}")
+    own = (module.name for module in pkgutil.iter_modules(package.__path__))
+    found = {name for name in own if name not in _SHARED and not name.startswith("_")}
+    return sorted(found | set(_added(base)))
 
 
-def create(family: str, name: str, params: dict[str, Any] | None = None) -> Any:
-    """The component `name` of `family`, built from its section of params.yaml.
+def create(base: type[Family], kind: str, options: dict[str, Any] | None = None) -> Family:
+    """The component `kind` of the family of `base`, built from its section: `create(Generator, "pggan", {...})`.
 
     Raises:
-        UserError: no such component (with the nearest name), or a wrong, unknown or missing parameter.
+        UserError: no such component (with the nearest name), a wrong, unknown or missing parameter, or an installed
+            package offers something that is no component of the family.
     """
-    names = available(family)
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
+    component = _find(base, kind)
+    try:
+        return component(**(options or {}))
+    except ValidationError as error:
+        raise invalid_parameter(error, f"{base.family}.{kind}", list(component.model_fields)) from error
+
+
+def _find(base: type[Family], kind: str) -> type[Family]:
+    kinds = available(base)
+    if kind not in kinds:
+        near = difflib.get_close_matches(kind, kinds, n=1)
         raise UserError(
-            f"unknown name '{name}' among {family}",
-            got=name,
-            expected=", ".join(names),
-            remedy=f"did you mean '{near[0]}'?" if near else "use one of the expected names",
+            f"unknown kind '{kind}' among {base.family}",
+            got=kind,
+            expected=", ".join(kinds),
+            remedy=f"did you mean '{near[0]}'?" if near else "use one of the expected kinds",
             file="params.yaml",
         )
-    component: type[Component] = importlib.import_module(f"augbench.{family}.{name}").COMPONENT
-    try:
-        return component(**(params or {}))
-    except ValidationError as error:
-        raise invalid_parameter(error, f"{family}.{name}", list(component.model_fields)) from error
+    added = _added(base).get(kind)
+    found = added.load() if added else importlib.import_module(f"augbench.{base.family}.{kind}").COMPONENT
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise UserError(
+            f"'{kind}' is no component of {base.family}",
+            got=repr(found),
+            expected=f"a class that derives from {base.__module__}.{base.__name__}",
+            remedy="correct its COMPONENT, or the entry point of the package that adds it",
+            file=added.value if added else f"augbench/{base.family}/{kind}",
+        )
+    return found
 
 
-def invalid_parameter(error: ValidationError, section: str, fields: list[str]) -> UserError:
+def _added(base: type[Component]) -> dict[str, EntryPoint]:
+    """Kinds that installed packages add; they cannot replace one of augbench's own files."""
+    return {entry.name: entry for entry in entry_points(group=f"augbench.{base.family}")}
+
+
+#: What people write for a value, and what it is called here.
+_ALIASES = {"cuda": "gpu", "mps": "cpu", "bfloat16": "bf16", "fp16": "bf16", "float32": "fp32"}
+
+
+def invalid_parameter(
+    error: ValidationError, section: str, fields: list[str], file: str | Path = "params.yaml"
+) -> UserError:
     """The first problem pydantic found, as a message that names the key and the remedy."""
     # A misspelt key is also a missing one: the unknown name is what the user wants to hear of.
     first = next((one for one in error.errors() if one["type"] == "extra_forbidden"), error.errors()[0])
@@ -78,23 +116,31 @@ def invalid_parameter(error: ValidationError, section: str, fields: list[str]) -
             got=first["loc"][-1],
             expected=", ".join(sorted(fields)) or "no parameters",
             remedy=f"did you mean '{near[0]}'?" if near else "remove it or use an expected name",
-            file="params.yaml",
+            file=file,
         )
     if first["type"] == "missing":
         return UserError(
             f"parameter '{key}' is missing",
             got="no value",
-            expected=f"every key of {section or 'params.yaml'}",
-            remedy=f"add '{key}'; presets/ holds complete files",
-            file="params.yaml",
+            expected=f"every key of {section or file}",
+            remedy=f"add '{key}'; studies/smoke/params.yaml is a complete example",
+            file=file,
         )
     return UserError(
         f"parameter '{key}' is not valid",
         got=repr(first.get("input")),
         expected=first["msg"],
-        remedy=f"correct '{key}'",
-        file="params.yaml",
+        remedy=_correction(key, first),
+        file=file,
     )
+
+
+def _correction(key: str, problem: Any) -> str:
+    given = str(problem.get("input"))
+    choices = str(problem.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ").split(", ")
+    near = _ALIASES.get(given) if _ALIASES.get(given) in choices else None
+    near = near or next(iter(difflib.get_close_matches(given, choices, n=1)), None)
+    return f"did you mean '{near}'?" if problem["type"] == "literal_error" and near else f"correct '{key}'"
 
 
 def _holds_boolean(value: Any) -> bool:

@@ -1,20 +1,27 @@
-"""Where each stage's files are, relative to the project's root."""
+"""Where each stage's files are, relative to the study's folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from augbench.core.runs import Run
+from augbench.core.arms import Run
 
 COHORTS = Path("data/cohort")
+GENERATORS = Path("data/generators")
+SYNTHETIC = Path("data/synthetic")
+MODELS = Path("data/models")
 PREDICTIONS = Path("data/predictions")
+SCORES = Path("data/scores")
 REPORTS = Path("reports")
 LOCK = Path("dvc.lock")
+STUDY = Path("study.yaml")
 FIGURES = REPORTS / "figures"
-#: Git-ignored working state: provenance of the last run of each stage.
+#: Git-ignored working state: checkpoints, locks, provenance of the last run of each stage.
 STATE = Path(".augbench")
 
-PER_CASE = REPORTS / "per_case.csv"
+ARMS = REPORTS / "arms.csv"
+PER_FRAME = SCORES / "external.csv"
+PER_PATIENT = REPORTS / "per_patient.csv.gz"
 DEVELOPMENT = REPORTS / "development.csv"
 COMPARISON = REPORTS / "comparison.csv"
 VARIANCE = REPORTS / "variance.csv"
@@ -25,16 +32,17 @@ REPORT = REPORTS / "report.html"
 PROVENANCE = REPORTS / "provenance.json"
 
 
-def cohort(role: str) -> Path:
-    return COHORTS / role
+def cohort(name: str) -> Path:
+    return COHORTS / name
 
 
 def generator(name: str, seed: int) -> Path:
-    return Path("data/generators") / f"{name}-{seed}"
+    return GENERATORS / name / str(seed)
 
 
-def generator_curve(name: str, seed: int) -> Path:
-    return REPORTS / "curves" / f"{name}-{seed}.csv"
+def generator_curve(name: str) -> Path:
+    """Curves of all seeds of a generator."""
+    return REPORTS / "curves" / f"{name}.csv"
 
 
 def last_good(name: str, seed: int) -> Path:
@@ -43,7 +51,7 @@ def last_good(name: str, seed: int) -> Path:
 
 
 def synthetic(name: str, seed: int) -> Path:
-    return Path("data/synthetic") / f"{name}-{seed}"
+    return SYNTHETIC / name / str(seed)
 
 
 def annotated(source: str, name: str, seed: int) -> Path:
@@ -51,9 +59,9 @@ def annotated(source: str, name: str, seed: int) -> Path:
     return Path(source) / f"{name}-{seed}"
 
 
-def audit(name: str, seed: int) -> Path:
-    return REPORTS / "audit" / f"{name}-{seed}.json"
+def audit(name: str) -> Path:
+    return REPORTS / "audit" / f"{name}.json"
 
 
 def model(run: Run) -> Path:
-    return Path("data/models") / run.name
+    return MODELS / run.arm / run.name

@@ -1,18 +1,17 @@
 """params.yaml as validated, frozen objects: an unknown key or a value out of range is an error that names the remedy.
 
-Sections keyed by component names (`datasets`, `generators`, `segmenters`, `labelling`) hold plain
-dictionaries here; each component validates its own section when it is created (`core.component`).
+A section that makes a component (`dataset`, an entry of `generators`, an arm's `regime` and `segmenter`) holds the
+component's `kind` and its own options; the component validates those when it is created (`core.component`).
 """
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from augbench.core.component import Section as _Strict
-from augbench.core.component import invalid_parameter
+from augbench.core.component import Section, invalid_parameter
 from augbench.core.errors import UserError
 from augbench.core.yaml_file import load_yaml
 
@@ -23,29 +22,90 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Seeds = Annotated[list[Seed], Field(min_length=1)]
 #: Views stand in file names and in the report.
 View = Annotated[str, Field(pattern=r"^\w[\w -]*$", max_length=40)]
-Section = dict[str, dict[str, Any]]
+#: Entries stand in paths and in the names of DVC's stages.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
+Options = dict[str, Any]
+#: Options by kind: `{dice: {}, nsd: {tolerance_mm: 2.0}}`.
+Kinds = dict[str, Options]
 
 
-class Sampling(_Strict):
+class Entry(Section):
+    """What makes a component: its kind, and the component's own options beside the fields of this class."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str = Field(description="file or folder of the component in its family")
+
+    @property
+    def options(self) -> Options:
+        """What the component itself validates."""
+        return dict(self.model_extra or {})
+
+
+class DatasetEntry(Entry):
+    """Where the images come from, and which cohorts the study has."""
+
+    cohorts: dict[Name, Options] = Field(min_length=1, description="name -> what the dataset needs to make it")
+
+    @property
+    def options(self) -> Options:
+        return {"cohorts": self.cohorts, **(self.model_extra or {})}
+
+
+class GeneratorEntry(Entry):
+    """A generator of image-mask pairs under a name of the user's choosing."""
+
+    cohort: Name = Field(description="cohort whose frames it learns from; validation patients are never shown to it")
+    seeds: Seeds
+
+
+class ArmEntry(Section):
+    """A way to train the segmenter, compared with the others (`core.arms.Arm`)."""
+
+    role: Literal["reference", "opponent", "studied", "positive control", "negative control"]
+    cohort: Name = Field(description="cohort of its real frames")
+    regime: Entry
+    segmenter: Entry
+    seeds: Seeds = Field(description="of the segmenter; crossed with those of the generator where there is one")
+
+
+class GeneratedArmEntry(ArmEntry):
+    """An arm that trains on a generator's frames."""
+
+    generator: Name
+
+
+class Arms(Section):
+    """Every arm, in two groups, because DVC must know which of them wait for a generator."""
+
+    patients: dict[Name, ArmEntry] = Field(description="trained without any generator")
+    generated: dict[Name, GeneratedArmEntry] = Field(
+        description="trained on a generator's frames, with or without real ones"
+    )
+
+
+class Sampling(Section):
     """Synthetic frames made from each fitted generator."""
 
-    frames: int = Field(ge=1, le=100_000_000, description="synthetic frames per generator and generator seed")
+    frames: int = Field(ge=1, le=100_000_000, description="synthetic frames per generator and seed")
 
 
-class Training(_Strict):
-    """Every arm trains the same network with exactly this budget, optimiser and selection."""
+class Training(Section):
+    """Every arm trains with exactly this budget, optimiser and selection."""
 
     steps: int = Field(ge=1, le=100_000_000, description="optimiser steps, equal in all arms")
     batch_size: int = Field(ge=2, le=65_536)
     learning_rate: float = Field(gt=0, le=1)
     weight_decay: float = Field(ge=0, le=1)
-    validate_every: int = Field(ge=1, description="steps between validations on the real validation patients")
-    selection: Literal["best", "last"] = Field(
-        description="'best' on the real validation patients in every arm; 'last' never looks at a real label"
+    validate_every: int = Field(ge=1, description="steps between two rows of the training curve")
+    selection: Literal["last", "best"] = Field(
+        default="last",
+        description="'last': no arm ever sees a validation label; 'best': the weights with the best score on the "
+        "cohort's validation patients, in every arm",
     )
 
 
-class Augmentation(_Strict):
+class Augmentation(Section):
     """Classical augmentation, on in every arm. `probability` is per transform and frame."""
 
     probability: Fraction
@@ -58,54 +118,56 @@ class Augmentation(_Strict):
     rician_noise: float = Field(ge=0, le=1, description="noise SD drawn from [0, this] on images in [0, 1]")
 
 
-class Mixed(_Strict):
-    """The mixed regime's dose."""
+class Evaluation(Section):
+    """Which cohorts are scored, and how."""
 
-    synthetic_per_real: list[Annotated[int | float, Field(gt=0, le=1e6)]] = Field(min_length=1)
-
-
-class Regimes(_Strict):
-    """Regimes that every compared generator is put through; `real` always runs."""
-
-    synthetic: dict[str, Any] = Field(default_factory=dict, max_length=0)
-    mixed: Mixed
+    development: list[Name] = Field(description="cohorts on which choices are made")
+    external: Name = Field(description="the external test set: read by `evaluate` alone, scored once")
+    metrics: Kinds = Field(min_length=1, description="scores of a mask against its reference")
 
 
-class Evaluation(_Strict):
-    """What is scored on the external test set."""
+class Primary(Section):
+    """The one primary endpoint: mean of `metric` over views and structures, `arm` against the reference arm."""
 
-    metrics: Section
+    metric: str
+    arm: Name
 
 
-class Comparison(_Strict):
+class Comparison(Section):
     """The statistics, fixed before any external score is seen."""
 
+    primary: Primary
     margins: dict[str, Annotated[float, Field(gt=0)]] = Field(description="equivalence margin per metric")
     alpha: float = Field(gt=0, lt=0.5)
     bootstrap: int = Field(ge=200, le=10_000_000, description="resamples of patients and seeds")
 
 
-class Gate(_Strict):
+class Gate(Section):
     """What `augbench gate` lets pass; no stage reads it. Older revisions have no such section."""
 
-    margin: float = Field(default=0.01, gt=0, le=1, description="largest loss of mean Dice that may pass")
-    floors: dict[str, Fraction] = Field(
-        default_factory=dict, description="structure -> lowest mean Dice of any gated arm, over its views and patients"
+    margin: float = Field(default=0.01, gt=0, description="largest loss of the mean primary metric that may pass")
+    floors: dict[str, float] = Field(
+        default_factory=dict, description="structure -> worst mean of any gated arm, over its views and patients"
     )
 
 
-class Audit(_Strict):
+class Audit(Section):
     """Fidelity and privacy of synthetic frames."""
 
-    features: Section
+    held_out: Name = Field(description="cohort that no generator learns from")
+    network: Name | None = Field(
+        default=None, description="arm without a generator whose first network makes the `segmenter` features"
+    )
+    features: Kinds
     frames: int = Field(ge=20, description="synthetic frames audited per generator and seed")
-    metrics: Section
+    metrics: Kinds
 
 
-class Compute(_Strict):
-    """Where and how wide the networks run. Thread count is part of the result's bytes."""
+class Compute(Section):
+    """Where and how wide the networks run. Thread count and precision are part of the result's bytes."""
 
     accelerator: Literal["cpu", "gpu"]
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="bf16: automatic mixed precision")
     threads: int = Field(ge=1, le=256, description="threads a stage uses; results are reproducible for one value")
     deterministic: bool = Field(
         default=True, description="use deterministic kernels alone; a layer that has none on the device is an error"
@@ -115,31 +177,23 @@ class Compute(_Strict):
     )
 
 
-class Params(_Strict):
+class Params(Section):
     """All of params.yaml."""
 
     seed: Seed
+    code: str = Field(default=".", description="where augbench's source is, seen from the study; read by dvc.yaml")
     raw_data: str = Field(description="folder of an imported dataset; a change in it makes `prepare` stale")
-    dataset: str
-    datasets: Section
+    dataset: DatasetEntry
     image_size: int = Field(ge=16, le=1024)
     views: list[View] = Field(min_length=1)
-    generator_cohort: Literal["generator", "segmenter"] = Field(
-        description="'generator': as in the paper; 'segmenter': the equal-patient control, training patients only"
-    )
-    generators: Section
-    compared: list[str] = Field(min_length=1, description="generators put through every regime")
-    controls: list[str] = Field(description="generators run in the synthetic regime with the first generator seed only")
-    generator_seeds: Seeds
+    generators: dict[Name, GeneratorEntry]
     sampling: Sampling
     labelling: str = Field(description="who makes the masks of synthetic frames: joint, pseudo or manual")
     label_source: str = Field(
-        description="joint: data/labels, unread; pseudo: data/models/real-<seed>; manual: the annotators' folder"
+        description="joint: data/labels, unread; pseudo: data/models/<arm>; manual: the annotators' folder"
     )
-    regimes: Regimes
-    segmenter: str
-    segmenters: Section
-    segmenter_seeds: Seeds
+    segmenters: dict[Name, Entry]
+    arms: Arms
     training: Training
     augmentation: Augmentation
     evaluation: Evaluation
@@ -159,8 +213,9 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
         raise UserError(
             f"{path} is missing",
             got="no such file",
-            expected="the experiment's parameters",
-            remedy="run from the project's root, or write one with `augbench preset smoke`",
+            expected="the numbers of a study",
+            remedy="go to the study's folder or name it with --study; `augbench studies` lists them, "
+            "`augbench new NAME --like smoke` makes one",
             file=path,
         )
     content = load_yaml(path)
@@ -169,7 +224,7 @@ def read_params(path: Path = PARAMS_FILE) -> Params:
             "file holds no parameters",
             got=type(content).__name__,
             expected="a mapping",
-            remedy="write a complete one with `augbench preset NAME`",
+            remedy="make a complete study with `augbench new NAME --like smoke`",
             file=path,
         )
     return parse_params(content)
@@ -181,6 +236,8 @@ def parse_params(content: dict[str, Any]) -> Params:
     Raises:
         UserError: names the first wrong key, what it was, what is allowed and the nearest name.
     """
+    from augbench.core.consistency import require_consistent
+
     try:
         params = Params(**content)
     except ValidationError as error:
@@ -193,77 +250,26 @@ def parse_params(content: dict[str, Any]) -> Params:
             remedy="correct the key",
             file=PARAMS_FILE,
         ) from error
-    _require_consistent(params)
+    require_consistent(params)
     return params
-
-
-def _require_consistent(params: Params) -> None:
-    """What no single key can show."""
-    for name in ("views", "compared", "controls", "generator_seeds", "segmenter_seeds"):
-        values = getattr(params, name)
-        if len(set(values)) != len(values):
-            raise _inconsistent(f"{name} lists a value twice", values, "each value once", f"correct '{name}'")
-    doses = params.regimes.mixed.synthetic_per_real
-    if len(set(doses)) != len(doses):
-        raise _inconsistent("synthetic_per_real lists a dose twice", doses, "each dose once", "correct the list")
-    unscored = sorted(set(params.comparison.margins) - set(params.evaluation.metrics))
-    if unscored:
-        raise _inconsistent(
-            f"comparison.margins names a metric that is not scored: {unscored[0]}",
-            ", ".join(unscored),
-            f"metrics of evaluation.metrics: {', '.join(sorted(params.evaluation.metrics))}",
-            "correct the name, or add the metric",
-        )
-    chosen, sections = sorted([*params.compared, *params.controls]), sorted(params.generators)
-    if chosen != sections:
-        raise _inconsistent(
-            "compared and controls do not name every generator exactly once",
-            f"compared and controls: {', '.join(chosen)}",
-            f"the sections of generators: {', '.join(sections)}",
-            "name each section of generators in exactly one of the two lists",
-        )
-    for name, held in (("dataset", params.datasets), ("segmenter", params.segmenters)):
-        value = getattr(params, name)
-        if value not in held:
-            raise _inconsistent(
-                f"{name} '{value}' has no section in {name}s",
-                value,
-                ", ".join(sorted(held)),
-                f"correct '{name}' or add its section",
-            )
-    _require_label_source(params)
-
-
-#: Folders that stages write: what people drew there would be deleted.
-_OUTPUTS = ("data/cohort", "data/generators", "data/synthetic", "data/models", "data/predictions", "reports")
-
-
-def _require_label_source(params: Params) -> None:
-    """dvc.yaml makes sampling depend on `label_source`: it must be what the labelling reads, and nothing else."""
-    source = PurePosixPath(params.label_source)
-    networks = [f"data/models/real-{seed}" for seed in params.segmenter_seeds]
-    misplaced = any(source.is_relative_to(folder) for folder in _OUTPUTS)
-    fits, expected = {
-        "joint": (str(source) == "data/labels", "data/labels, which joint does not read"),
-        "pseudo": (str(source) in networks, " or ".join(networks)),
-        "manual": (not misplaced, "a folder that no stage writes, such as data/labels"),
-    }.get(params.labelling, (True, ""))
-    if not fits:
-        what = f"label_source does not fit labelling '{params.labelling}'"
-        raise _inconsistent(what, params.label_source, expected, "correct 'label_source'")
-
-
-def _inconsistent(what: str, got: object, expected: str, remedy: str) -> UserError:
-    return UserError(what, got=got, expected=expected, remedy=remedy, file=PARAMS_FILE)
 
 
 def _fields_at(error: ValidationError) -> list[str]:
     """Field names allowed where the first unknown key is, or at the top."""
     unknown = next((one for one in error.errors() if one["type"] == "extra_forbidden"), error.errors()[0])
-    model: type[BaseModel] = Params
+    model: type[BaseModel] | None = Params
     for part in unknown["loc"][:-1]:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        model = annotation
-    return list(model.model_fields)
+        # Within a mapping of entries the name itself is no field.
+        if model is not None and part in model.model_fields:
+            model = _model_in(model.model_fields[str(part)].annotation)
+    return list(model.model_fields) if model is not None else []
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model of `Model` or `dict[Name, Model]`."""
+    from typing import get_args
+
+    for one in (annotation, *get_args(annotation)):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            return one
+    return None

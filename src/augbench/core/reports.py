@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -11,23 +12,37 @@ from typing import Any
 
 import pandas as pd
 
-from augbench.core.artifacts import read_bytes, write_csv, write_json
+from augbench.core.artifacts import read_bytes, write_bytes, write_csv, write_json
 from augbench.core.errors import UserError
 
-#: Raised by one whenever a column or key of any report changes its name, unit or meaning.
-SCHEMA = 1
+#: By file name, raised by one when a column or key changes its name, unit or meaning; the others are at `_SCHEMA`.
+_SCHEMAS: dict[str, int] = {}
+_SCHEMA = 2
 COLUMN = "schema"
+_GZIP = ".gz"
+
+
+def schema_of(file: str | Path) -> int:
+    """The schema in which this version writes the report of that name."""
+    return _SCHEMAS.get(Path(file).name, _SCHEMA)
 
 
 def write_report_table(path: Path, table: pd.DataFrame) -> None:
-    """A tidy CSV whose first column is the schema; `dvc plots` draws the last column when none is named."""
+    """A tidy CSV, compressed if the name ends in `.gz`; its first column is the schema, since `dvc plots` draws the last.
+
+    The same table gives the same bytes: the compressed file holds no time and no name.
+    """
     numbered = table.copy()
-    numbered.insert(0, COLUMN, SCHEMA)
-    write_csv(path, numbered)
+    numbered.insert(0, COLUMN, schema_of(path))
+    if path.suffix != _GZIP:
+        write_csv(path, numbered)
+        return
+    text = numbered.to_csv(index=False, lineterminator="\n").encode()
+    write_bytes(path, gzip.compress(text, compresslevel=9, mtime=0))
 
 
 def write_report_json(path: Path, content: Mapping[str, Any]) -> None:
-    write_json(path, {**content, COLUMN: SCHEMA})
+    write_json(path, {**content, COLUMN: schema_of(path)})
 
 
 def read_report_table(path: Path, columns: Sequence[str], text: Sequence[str] = ()) -> pd.DataFrame:
@@ -59,15 +74,16 @@ def parse_report_table(
     Args:
         columns: what the table must have.
         text: columns read as strings (an id `007` stays whole), missing as ''.
-        file: names the report in errors.
+        file: names the report in errors, and by its ending says whether it is compressed.
         where: says in the remedy where to make it again: ` at 'main'`.
 
     Raises:
         UserError: not a CSV, of another schema, or a column is missing.
     """
     try:
-        table = pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(text, str))
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
+        plain = gzip.decompress(content) if str(file).endswith(_GZIP) else content
+        table = pd.read_csv(io.BytesIO(plain), dtype=dict.fromkeys(text, str))
+    except (ValueError, UnicodeDecodeError, OSError, EOFError) as error:  # pandas' parser errors are ValueErrors
         raise UserError(
             "file is not a table", got=str(error), expected="CSV", remedy=_remedy(where), file=file
         ) from error
@@ -90,13 +106,14 @@ def parse_report_table(
 
 
 def _require_schema(found: Any, file: str, where: str = "") -> None:
-    if found == SCHEMA:
+    wanted = schema_of(file)
+    if found == wanted:
         return
-    newer = isinstance(found, Real) and float(found) > SCHEMA
+    newer = isinstance(found, Real) and float(found) > wanted
     raise UserError(
         f"the report{where} was written by {'a newer' if newer else 'an older'} augbench",
         got="no schema" if found is None else f"schema {found}",
-        expected=f"schema {SCHEMA}",
+        expected=f"schema {wanted}",
         remedy="install the augbench that wrote it" if newer else _remedy(where),
         file=file,
     )
