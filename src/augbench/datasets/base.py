@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from augbench.core.bars import Bars, no_bar
 from augbench.core.component import Component, Section
 from augbench.core.errors import UserError
 from augbench.core.types import Frames, LabelScheme, Pairs
-
-#: A cohort's frames lie in a folder of this name.
-CohortName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 
 #: Title of a table -> its rows by name -> their cells by column; text, whole and real numbers, or None.
 Tables = dict[str, dict[str, dict[str, object]]]
@@ -38,18 +35,17 @@ class Dataset(Component):
         declared: cohort name -> what the study wants of it, in the study's order; the key `cohorts` of the section.
     """
 
+    family: ClassVar[str] = "datasets"
     can_draw: ClassVar[bool] = False
 
-    declared: Mapping[CohortName, Cohort] = Field(alias="cohorts", min_length=1)
+    declared: Mapping[str, Cohort] = Field(alias="cohorts", min_length=1)
 
     def cohort_names(self) -> list[str]:
         """The study's cohorts in its order; no image is read or drawn."""
         return list(self.declared)
 
     @abstractmethod
-    def cohorts(
-        self, image_size: int, views: tuple[str, ...], seed: int, bars: Bars = no_bar
-    ) -> dict[str, Frames]:
+    def cohorts(self, image_size: int, views: tuple[str, ...], seed: int, bars: Bars = no_bar) -> dict[str, Frames]:
         """Every cohort that the study names, in its order. No patient is in two of them.
 
         Args:

@@ -14,7 +14,7 @@ of folders, by patient::
 docs/your-own-data.md shows the layout, every setting and what is refused.
 
 .. note::
-    Nothing is downloaded, and the licence of images is that of their owners. Sets that the layout was tried with:
+    Nothing is downloaded, and the licence of images is that of their owners. Public sets in this layout:
 
     - ACDC, cine MR, RV=1, MYO=2, LV=3: CC BY-NC-SA 4.0. Bernard et al., IEEE TMI 2018 (doi 10.1109/TMI.2018.2837502).
     - Sunnybrook, cine MR, LV=1: CC0. Radau et al., MIDAS Journal 2009.
@@ -32,15 +32,15 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from pydantic import Field, model_validator
 
 from augbench.core.bars import Bars, no_bar
 from augbench.core.types import Frames, LabelScheme
-from augbench.datasets.base import CohortName, Dataset, Tables
+from augbench.datasets.base import Dataset, Tables
 from augbench.datasets.nnunet.description import common_scheme, own_scheme
 from augbench.datasets.nnunet.patients import (
     FolderCohort,
-    FolderName,
     cohort_sizes,
     deal,
     merge_persons,
@@ -55,13 +55,13 @@ class NnUNet(Reading, Dataset):
     """Cohorts out of folders in nnU-Net's raw layout. The folder of the first cohort decides the structures."""
 
     root: str = Field(min_length=1, description="folder that holds the datasets; ${NAME:-default} and ~ are expanded")
-    declared: dict[CohortName, FolderCohort] = Field(
+    declared: dict[str, FolderCohort] = Field(
         alias="cohorts", min_length=1, description="cohort -> dataset, share or subjects, validation_fraction"
     )
     same_images: Literal["merge", "refuse"] = Field(
         "merge", description="subjects of one dataset that share a picture: treat as one person, or stop"
     )
-    overrides: dict[FolderName, Reading] = Field({}, description="dataset folder -> settings that differ there")
+    overrides: dict[str, Reading] = Field({}, description="dataset folder -> settings that differ there")
 
     @model_validator(mode="after")
     def _consistent(self) -> NnUNet:
@@ -82,17 +82,11 @@ class NnUNet(Reading, Dataset):
         own = self.overrides[name].model_dump(exclude_unset=True) if name in self.overrides else {}
         return Folder(resolve_root(self.root) / name, Reading(**{**common, **own}))
 
-    def cohorts(
-        self, image_size: int, views: tuple[str, ...], seed: int, bars: Bars = no_bar
-    ) -> dict[str, Frames]:
+    def cohorts(self, image_size: int, views: tuple[str, ...], seed: int, bars: Bars = no_bar) -> dict[str, Frames]:
         """Import all folders, then split each by patient; see `Dataset.cohorts`."""
-        imported = self._import(image_size, views, bars)
-        first = imported[0]
-        common = common_scheme(first.description, first.annotated, views)
         result: dict[str, Frames] = {}
-        for data in imported:
+        for data, scheme in self._in_common(self._import(image_size, views, bars), views):
             folder = data.folder.path
-            scheme = own_scheme(common, data.description, data.annotated)
             splits = deal(data.pathology, self._declared_of(folder.name), seed, folder)
             result |= {name: data.frames(who, scheme) for name, who in splits.items()}
         return {name: result[name] for name in self.declared}
@@ -117,31 +111,28 @@ class NnUNet(Reading, Dataset):
         """Cohorts and their sizes, then each folder's files, labels, views, phases and pathologies.
 
         Raises:
-            UserError: the first file that `cohorts` would refuse.
+            UserError: the first file, patient or label that `cohorts` would refuse.
         """
-        imported = self._import(image_size, views, bars)
-        cohorts: dict[str, dict[str, object]] = {}
-        tables: Tables = {"Cohorts": cohorts, "Folders": {}, "Labels": {}, "Views": {}, "Phases": {}, "Pathologies": {}}
-        for data in imported:
-            name = data.folder.path.name
+        tables: Tables = {"Cohorts": {name: {} for name in self.declared}}
+        for title in ("Folders", "Labels", "Views", "Phases", "Patients by pathology"):
+            tables[title] = {}
+        for data, scheme in self._in_common(self._import(image_size, views, bars), views):
+            name, table = data.folder.path.name, data.table
             for cohort, members in deal(data.pathology, self._declared_of(name), 0, data.folder.path).items():
                 held = list(members.values()).count("validation")
-                cohorts[cohort] = {"dataset": name, "patients": len(members), "of them for validation": held}
-            tables["Labels"][name] = {text: value for value, text in data.description.structures.items()}
-            tables["Phases"][name] = data.table["phase"].value_counts().sort_index().to_dict()
-            groups = data.table.groupby("pathology")["subject_id"].nunique().to_dict()
-            tables["Pathologies"][name] = {str(group) or "not stated": count for group, count in groups.items()}
-            for view, part in data.table.groupby("view"):
+                tables["Cohorts"][cohort] = {"dataset": name, "patients": len(members), "of them for validation": held}
+            for fact, value in _facts(data).items():
+                tables["Folders"].setdefault(fact, {})[name] = value
+            tables["Labels"][name] = {structure: value for value, structure in data.description.structures.items()}
+            tables["Phases"][name] = _counts(table["phase"].value_counts().sort_index())
+            tables["Patients by pathology"][name] = _counts(table.groupby("pathology")["subject_id"].nunique())
+            for view in views:
+                part = table[table["view"] == view]
                 tables["Views"][f"{name}, {view}"] = {
                     "frames": len(part),
                     "patients": part["subject_id"].nunique(),
-                    "structures": ", ".join(
-                        text for text in data.description.structures.values() if text in data.annotated[str(view)]
-                    ),
+                    "structures": ", ".join(scheme.annotated[view]),
                 }
-            for row, cell in _facts(data).items():
-                tables["Folders"].setdefault(row, {})[name] = cell
-        tables["Cohorts"] = {name: cohorts[name] for name in self.declared}
         return tables
 
     def _declared_of(self, folder: str) -> dict[str, FolderCohort]:
@@ -157,6 +148,16 @@ class NnUNet(Reading, Dataset):
         for one, other in combinations(imported, 2):
             require_different_people(one, other)
         return imported
+
+    def _in_common(self, imported: list[Imported], views: tuple[str, ...]) -> list[tuple[Imported, LabelScheme]]:
+        """Each folder with the label values that all share and what it annotates of them; the first one decides."""
+        first = imported[0]
+        common = common_scheme(first.description, first.annotated, views)
+        return [(data, own_scheme(common, data.description, data.annotated)) for data in imported]
+
+
+def _counts(counted: pd.Series[int]) -> dict[str, object]:
+    return {str(value) or "not stated": int(count) for value, count in counted.items()}
 
 
 def _facts(data: Imported) -> dict[str, object]:

@@ -1,6 +1,6 @@
-"""What a number in a mask means: dataset.json, names, and one scheme for all folders. Labels go by name, never by number.
+"""What a number in a mask means: dataset.json, names, and one scheme for all folders.
 
-ACDC counts RV, MYO, LV; M&Ms counts LV, MYO, RV.
+Labels are read by name, never by number: ACDC counts RV, MYO, LV and M&Ms counts LV, MYO, RV.
 """
 
 from __future__ import annotations
@@ -210,9 +210,7 @@ def _letters(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
-def common_scheme(
-    description: Description, annotated: Mapping[str, set[str]], views: tuple[str, ...]
-) -> LabelScheme:
+def common_scheme(description: Description, annotated: Mapping[str, set[str]], views: tuple[str, ...]) -> LabelScheme:
     """Label values of all cohorts: what one folder's masks hold, in the order of its own values.
 
     Args:

@@ -5,22 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from augbench.core.errors import UserError
 from augbench.core.seeding import Rng, child_rng
 from augbench.datasets.base import Cohort
 from augbench.datasets.nnunet.source import Imported
 
-FolderName = Annotated[str, StringConstraints(pattern=r"^[^/\\]*[^/\\.][^/\\]*$")]
-
 
 class FolderCohort(Cohort):
     """Patients of one dataset folder: a fraction, a number, or (with neither) all that its other cohorts leave."""
 
-    dataset: FolderName = Field(description="name of a folder inside `root`")
+    dataset: str = Field(pattern=r"^[^/\\]*[^/\\.][^/\\]*$", description="name of a folder inside `root`")
     share: float | None = Field(default=None, gt=0, le=1, description="fraction of the folder's patients, rounded down")
     subjects: int | None = Field(default=None, ge=1, description="number of patients, instead of `share`")
 
@@ -59,16 +56,20 @@ def require_room(cohorts: Mapping[str, FolderCohort]) -> None:
     """What is declared fits into each folder, as far as that can be told without opening it.
 
     Raises:
-        ValueError: two cohorts of one folder take the rest, or shares leave nothing or sum to more than 1.
+        UserError: two cohorts of one folder take the rest, or shares sum to more than 1 or leave no rest.
     """
     for folder in {cohort.dataset for cohort in cohorts.values()}:
         own = {name: cohort for name, cohort in cohorts.items() if cohort.dataset == folder}
         rest = [name for name, cohort in own.items() if cohort.takes_the_rest]
-        if len(rest) > 1:
-            raise ValueError(f"a share (or subjects) for {' or '.join(rest)}: only one can take the rest of {folder}")
         total = sum(cohort.share or 0.0 for cohort in own.values())
-        if total > 1 + 1e-9 or (rest and total > 1 - 1e-9):
-            raise ValueError(f"shares of {folder} that sum to {'less than' if rest else 'at most'} 1, not {total:.4g}")
+        if len(rest) > 1 or total > 1 + 1e-9 or (rest and total > 1 - 1e-9):
+            raise UserError(
+                f"cohorts do not share out the patients of {folder}",
+                got=", ".join(f"{name} {cohort}" for name, cohort in own.items()),
+                expected="shares that sum to at most 1, and one cohort at most without share: it takes what is left",
+                remedy="state share or subjects of these cohorts in dataset.cohorts",
+                file="params.yaml",
+            )
 
 
 def cohort_sizes(total: int, cohorts: Mapping[str, FolderCohort], file: Path) -> dict[str, int]:

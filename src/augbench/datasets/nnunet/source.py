@@ -36,9 +36,7 @@ class Reading(Section):
     )
     structure_names: dict[str, str] = Field({}, description="label name in dataset.json -> structure, if unusual")
     channel: int = Field(0, ge=0, le=9999, description="_0000, _0001, ... of imagesTr")
-    crop_fraction: float = Field(
-        1.0, gt=0, le=1, description="side of the central square / shorter side of the image"
-    )
+    crop_fraction: float = Field(1.0, gt=0, le=1, description="side of the central square / shorter side of the image")
     intensity_percentiles: tuple[Annotated[float, Field(ge=0, lt=100)], Annotated[float, Field(gt=0, le=100)]] = Field(
         (0.5, 99.5), description="grey values that become 0 and 255, per frame"
     )

@@ -23,7 +23,7 @@ from augbench.core.bars import Bar, Bars, no_bar
 from augbench.core.errors import UserError
 from augbench.core.seeding import child_seed
 from augbench.core.types import FRAME_COLUMNS, Frames, LabelScheme, Pairs
-from augbench.datasets.base import Cohort, CohortName, Dataset, Tables
+from augbench.datasets.base import Cohort, Dataset, Tables
 from augbench.datasets.tof_phantom.render import ANNOTATED, STRUCTURES, render
 from augbench.datasets.tof_phantom.sites import MAIN, SITES
 
@@ -55,7 +55,7 @@ class PhantomCohort(Cohort):
 
     def splits(self, name: str, seed: int) -> dict[str, str]:
         """Id of each patient of the cohort `name` -> `train` or `validation`; at least one of each where both exist."""
-        stem = f"{self.site}-{self.prefix or name[0]}"
+        stem = f"{self.site}-{self.prefix or name[:1]}"
         ids = [f"{stem}-{number:04d}" for number in range(1, self.subjects + 1)]
         wanted = round(self.validation_fraction * len(ids))
         if self.validation_fraction:
@@ -69,7 +69,7 @@ class TofPhantom(Dataset):
 
     can_draw: ClassVar[bool] = True
 
-    declared: dict[CohortName, PhantomCohort] = Field(
+    declared: dict[str, PhantomCohort] = Field(
         alias="cohorts", min_length=1, description="cohort -> site, subjects, validation_fraction, prefix"
     )
     phases: tuple[Phase, ...] = Field(
@@ -87,7 +87,7 @@ class TofPhantom(Dataset):
     def _different_patients(self) -> TofPhantom:
         owners: dict[tuple[str, str], str] = {}
         for name, cohort in self.declared.items():
-            key = (cohort.site, cohort.prefix or name[0])
+            key = (cohort.site, cohort.prefix or name[:1])
             if key in owners:
                 raise UserError(
                     f"cohorts '{owners[key]}' and '{name}' would have the same patients",
@@ -99,9 +99,7 @@ class TofPhantom(Dataset):
             owners[key] = name
         return self
 
-    def cohorts(
-        self, image_size: int, views: tuple[str, ...], seed: int, bars: Bars = no_bar
-    ) -> dict[str, Frames]:
+    def cohorts(self, image_size: int, views: tuple[str, ...], seed: int, bars: Bars = no_bar) -> dict[str, Frames]:
         """Every cohort, all patients in all views and phases; a frame follows from (seed, subject, view, phase).
 
         Raises:
@@ -140,7 +138,7 @@ class TofPhantom(Dataset):
                 "field of view, mm": site.fov_mm,
                 "pixel, mm": round(site.fov_mm / image_size, 2),
             }
-        annotated = {view: {"structures": ", ".join(ANNOTATED[view])} for view in views}
+        annotated: dict[str, dict[str, object]] = {view: {"structures": ", ".join(ANNOTATED[view])} for view in views}
         return {"Cohorts": cohorts, "Sites": sites, "Views": annotated}
 
     def expected_frames(self, views: tuple[str, ...]) -> int:
