@@ -342,7 +342,7 @@ def test_description_names_what_was_found(tmp_path: Path) -> None:
     assert found["Views"][f"{main}, sax"] == {"frames": 12, "patients": 6, "structures": "RV, MYO, LV"}
     assert found["Views"][f"{other}, sax"]["structures"] == "LV"
     assert found["Patients by pathology"][main] == {"DCM": 3, "NOR": 3}
-    assert "none" in str(found["Folders"]["pixel spacing, mm"][main])
+    assert "not stated" in str(found["Folders"]["pixel spacing, mm"][main])
     assert 0 < found["Folders"]["labelled pixels cut off, %"][main] < 100
     assert list(found["Cohorts"]) == list(COHORTS)
     assert [found["Cohorts"][role]["patients"] for role in COHORTS] == [2, 2, 1, 1, 3]

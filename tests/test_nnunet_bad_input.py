@@ -200,10 +200,13 @@ PNG = {
     "view without frames": Bad(lambda _: None, "view 2ch has no frames", "views sax", views=("sax", "2ch")),
     "same person at both sites": Bad(_same_person_elsewhere, "subject 'p001' is in two splits"),
     "same picture at both sites": Bad(_same_picture_elsewhere, "same image is in two datasets", "x001_ES"),
-    "nothing in common": Bad(_labels({"background": 0, "RV": 1, "MYO": 2, "scar": 3}), "labelled in both datasets"),
+    "nothing in common": Bad(
+        _labels({"background": 0, "RV": 1, "MYO": 2, "scar": 3}),
+        "no structure of view 'sax' is labelled in Dataset002_Other", "one of RV, MYO, scar",
+    ),
     "no label at all": Bad(
         lambda folder: [_rewrite(path, np.zeros_like) for path in (folder / "labelsTr").iterdir()],
-        "view 'sax' has no labelled pixel",
+        "no structure of view 'sax' is labelled in Dataset001_Main", "empty masks",
     ),
     "link in a circle": Bad(lambda folder: _link(folder / IMAGE, folder / IMAGE), "no file", "Too many levels"),
     "folder link in a circle": Bad(lambda folder: _link(folder, folder), "is missing", "Too many levels"),

@@ -203,7 +203,7 @@ def test_the_shape_of_a_patient_belongs_to_the_site_and_id() -> None:
         ({"phases": [0.0, 0.001]}, "must differ"),
         ({"phase": [0.0]}, "did you mean 'phases'"),
         ({"cohorts": {}}, "cohorts"),
-        ({"cohorts": {"a": {"site": "mian", "subjects": 1}}}, "one of main, development, external"),
+        ({"cohorts": {"a": {"site": "mian", "subjects": 1}}}, "did you mean 'main'"),
         ({"cohorts": {"a": {"site": "main", "subjects": 0}}}, "cohorts.a.subjects"),
         ({"cohorts": {"a": {"site": "main", "subject": 1}}}, "did you mean 'subjects'"),
         ({"cohorts": {"a": {"site": "main", "subjects": 1, "validation_fraction": 0.5}}}, "one trains and one"),

@@ -89,7 +89,7 @@ class Dataset(Component):
             "nothing to inspect",
             got=f"dataset {type(self).__name__}, which does not describe itself",
             expected="a dataset with a method `describe`",
-            remedy="run `augbench repro prepare` and read data/cohort/*/frames.csv",
+            remedy="run `dvc repro prepare` and read data/cohort/*/frames.csv",
             file="params.yaml",
         )
 

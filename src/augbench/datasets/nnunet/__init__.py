@@ -31,14 +31,13 @@ import sys
 from itertools import combinations
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
 from augbench.core.bars import Bars, no_bar
 from augbench.core.types import Frames, LabelScheme
 from augbench.datasets.base import Dataset, Tables
-from augbench.datasets.nnunet.description import common_scheme, own_scheme
+from augbench.datasets.nnunet.description import scheme_of
 from augbench.datasets.nnunet.patients import (
     FolderCohort,
     cohort_sizes,
@@ -105,7 +104,7 @@ class NnUNet(Reading, Dataset):
     def scheme(self, views: tuple[str, ...]) -> LabelScheme:
         """What the masks in the first cohort's folder hold, by its own order of values; another may annotate fewer."""
         folder = self.folder(self.folder_names[0])
-        return common_scheme(folder.description(), folder.annotated(views), views)
+        return scheme_of(folder.description(), folder.annotated(views), views)
 
     def describe(self, image_size: int, views: tuple[str, ...], bars: Bars = no_bar) -> Tables:
         """Cohorts and their sizes, then each folder's files, labels, views, phases and pathologies.
@@ -151,9 +150,8 @@ class NnUNet(Reading, Dataset):
 
     def _in_common(self, imported: list[Imported], views: tuple[str, ...]) -> list[tuple[Imported, LabelScheme]]:
         """Each folder with the label values that all share and what it annotates of them; the first one decides."""
-        first = imported[0]
-        common = common_scheme(first.description, first.annotated, views)
-        return [(data, own_scheme(common, data.description, data.annotated)) for data in imported]
+        common = scheme_of(imported[0].description, imported[0].annotated, views)
+        return [(data, scheme_of(data.description, data.annotated, views, common)) for data in imported]
 
 
 def _counts(counted: pd.Series[int]) -> dict[str, object]:
@@ -162,19 +160,18 @@ def _counts(counted: pd.Series[int]) -> dict[str, object]:
 
 def _facts(data: Imported) -> dict[str, object]:
     """What a reader of the results has to know about a folder's files."""
-    spacings = [spacing for spacing in data.spacings if spacing is not None]
-    stated = f"{min(spacings):.3g} to {max(spacings):.3g}" if spacings else "none: mm rest on nominal_field_of_view_mm"
-    outside = np.asarray(data.outside_crop)
+    table, sizes = data.table, data.table["size"]
+    spacings = [spacing[0] for spacing in table["source_mm"] if spacing is not None]
     return {
         "cases announced": data.description.announced,
-        "frames": len(data.table),
-        "patients": data.table["subject_id"].nunique(),
+        "frames": len(table),
+        "patients": table["subject_id"].nunique(),
         "file ending": data.description.file_ending,
-        "smallest image, px": " x ".join(map(str, min(data.sizes, key=min))),
-        "largest image, px": " x ".join(map(str, max(data.sizes, key=max))),
-        "pixel spacing, mm": stated,
-        "labelled pixels cut off, %": round(100 * float(outside.mean()), 2) if len(outside) else None,
-        "frames with some cut off": int(np.count_nonzero(outside)),
+        "smallest image, px": " x ".join(map(str, min(sizes, key=min))),
+        "largest image, px": " x ".join(map(str, max(sizes, key=max))),
+        "pixel spacing, mm": f"{min(spacings):.3g} to {max(spacings):.3g}" if spacings else "not stated: nominal",
+        "labelled pixels cut off, %": round(100 * float(table["outside"].mean()), 2),
+        "frames with some cut off": int((table["outside"] > 0).sum()),
     }
 
 

@@ -65,7 +65,7 @@ def find_cases(folder: Path, description: Description, channel: int, pattern: st
     known = read_rows(table) if table.is_file() else rows_from_names(images, pattern, folder)
     if table.is_file():
         _require_complete(known, images, table, folder / "imagesTs")
-    return [_case(known[case], images[case], masks[case], default_view) for case in sorted(images)]
+    return [_case(case, known[case], images[case], masks[case], default_view) for case in sorted(images)]
 
 
 def _files(folder: Path, description: Description, suffix: str) -> dict[str, Path]:
@@ -158,18 +158,10 @@ def _require_complete(rows: dict[str, Row], images: dict[str, Path], file: Path,
         )
 
 
-def _case(row: Row, image: Path, mask: Path, default_view: str) -> Case:
-    spacing = row.get("spacing_mm", "")
-    return Case(
-        case_id=row["case_id"],
-        subject_id=row["subject_id"],
-        view=canonical_view(row.get("view") or default_view),
-        phase=row.get("phase", ""),
-        pathology=row.get("pathology", ""),
-        spacing_mm=float(spacing) if spacing else None,
-        image=image,
-        mask=mask,
-    )
+def _case(name: str, row: Row, image: Path, mask: Path, default_view: str) -> Case:
+    view = canonical_view(row.get("view") or default_view)
+    spacing = float(row["spacing_mm"]) if row.get("spacing_mm") else None
+    return Case(name, row["subject_id"], view, row.get("phase", ""), row.get("pathology", ""), spacing, image, mask)
 
 
 def rows_from_names(case_ids: Iterable[str], pattern: str, folder: Path) -> dict[str, Row]:

@@ -210,47 +210,35 @@ def _letters(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
-def common_scheme(description: Description, annotated: Mapping[str, set[str]], views: tuple[str, ...]) -> LabelScheme:
-    """Label values of all cohorts: what one folder's masks hold, in the order of its own values.
+def scheme_of(
+    description: Description,
+    annotated: Mapping[str, set[str]],
+    views: tuple[str, ...],
+    common: LabelScheme | None = None,
+) -> LabelScheme:
+    """Label values and what a folder annotates in each view.
 
     Args:
         annotated: view -> structures that at least one mask of the folder holds there.
+        common: the values that all cohorts share; None makes them from this folder, in the order of its own values.
 
     Raises:
-        UserError: a view without any.
+        UserError: a view without any structure of the study.
     """
-    order = list(description.structures.values())
-    by_view = {view: tuple(name for name in order if name in annotated[view]) for view in views}
-    for view, names in by_view.items():
-        if not names:
-            raise UserError(
-                f"view '{view}' has no labelled pixel in the folder of the first cohort",
-                got="empty masks alone",
-                expected="masks that show at least one structure",
-                remedy="check the masks, remove the view from `views`, or name another cohort first",
-                file=description.file,
-            )
-    present = set().union(*by_view.values())
-    return LabelScheme(tuple(name for name in order if name in present), by_view)
-
-
-def own_scheme(common: LabelScheme, description: Description, annotated: Mapping[str, set[str]]) -> LabelScheme:
-    """The common label values, with what another folder annotates of them in each view.
-
-    Raises:
-        UserError: a view shares no structure with the folder of the first cohort.
-    """
-    own = {view: tuple(name for name in names if name in annotated[view]) for view, names in common.annotated.items()}
+    named = common.structures if common else tuple(description.structures.values())
+    wanted = common.annotated if common else dict.fromkeys(views, named)
+    own = {view: tuple(name for name in wanted[view] if name in annotated[view]) for view in views}
     for view, names in own.items():
         if not names:
             raise UserError(
-                f"no structure of view '{view}' is labelled in both datasets",
-                got=f"{', '.join(sorted(annotated[view])) or 'nothing'} in {description.file.parent.name}",
-                expected=f"one of {', '.join(common.annotated[view])}, as in the folder of the first cohort",
-                remedy="choose another dataset, or map its label names through dataset.structure_names",
+                f"no structure of view '{view}' is labelled in {description.file.parent.name}",
+                got=", ".join(sorted(annotated[view])) or "empty masks alone",
+                expected=f"one of {', '.join(wanted[view])}, as in the folder of the first cohort",
+                remedy="check the masks, map their label names through dataset.structure_names, or leave out the view",
                 file=description.file,
             )
-    return LabelScheme(common.structures, own)
+    present = set().union(*own.values())
+    return LabelScheme(common.structures if common else tuple(name for name in named if name in present), own)
 
 
 def why_absent(path: Path) -> str:

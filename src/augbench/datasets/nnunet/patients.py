@@ -152,17 +152,12 @@ def same_persons(subjects: Sequence[str], digests: Sequence[str]) -> dict[str, s
         subjects, digests: patient and pixels of each frame, (n,) each.
     """
     person = {subject: subject for subject in subjects}
-
-    def first(subject: str) -> str:
-        while person[subject] != subject:
-            subject = person[subject]
-        return subject
-
     owner: dict[str, str] = {}
     for subject, digest in zip(subjects, digests, strict=True):
-        low, high = sorted((first(subject), first(owner.setdefault(digest, subject))))
-        person[high] = low
-    return {subject: first(subject) for subject in sorted(person) if first(subject) != subject}
+        low, high = sorted((person[subject], person[owner.setdefault(digest, subject)]))
+        if low != high:
+            person = {one: low if first == high else first for one, first in person.items()}
+    return {subject: first for subject, first in sorted(person.items()) if first != subject}
 
 
 def merge_persons(imported: Imported, *, refuse: bool) -> dict[str, str]:
@@ -176,8 +171,8 @@ def merge_persons(imported: Imported, *, refuse: bool) -> dict[str, str]:
     Raises:
         UserError: there is such a pair and `refuse` is set.
     """
-    subjects = imported.table["subject_id"].tolist()
-    merged = same_persons(subjects, imported.digests)
+    table = imported.table
+    merged = same_persons(table["subject_id"].tolist(), table["digest"].tolist())
     if merged and refuse:
         gone, kept = next(iter(merged.items()))
         raise UserError(
@@ -189,14 +184,12 @@ def merge_persons(imported: Imported, *, refuse: bool) -> dict[str, str]:
         )
     if not merged:
         return {}
-    owner: dict[str, str] = {}
-    pairs = zip(subjects, imported.digests, strict=True)
-    keep = [owner.setdefault(digest, subject) == subject for subject, digest in pairs]
+    first = table.groupby("digest")["subject_id"].transform("first")
+    keep = (table["subject_id"] == first).to_numpy()
     # A merged person keeps one pathology, that of the id which stays.
-    pathology = dict(zip(subjects, imported.table["pathology"], strict=True))
-    imported.table["subject_id"] = [merged.get(subject, subject) for subject in subjects]
-    imported.table["pathology"] = imported.table["subject_id"].map(pathology)
-    imported.keep(keep)
+    persons = table["subject_id"].replace(merged)
+    table = table.assign(subject_id=persons, pathology=persons.map(imported.pathology))
+    imported.table, imported.pairs = table[keep].reset_index(drop=True), imported.pairs[keep]
     return merged
 
 
@@ -216,8 +209,8 @@ def require_different_people(one: Imported, other: Imported) -> None:
             remedy="remove the subject from one dataset, or, if they are two people, rename one in cases.csv",
             file=other.folder.path,
         )
-    held = dict(zip(one.digests, one.files, strict=True))
-    for digest, file in zip(other.digests, other.files, strict=True):
+    held = dict(zip(one.table["digest"], one.table["file"], strict=True))
+    for digest, file in zip(other.table["digest"], other.table["file"], strict=True):
         if digest in held:
             raise UserError(
                 "the same image is in two datasets",

@@ -6,8 +6,8 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +24,7 @@ from augbench.datasets.nnunet.description import Description, read_description, 
 from augbench.datasets.nnunet.preprocess import central_square, require_large_enough, share_outside, to_frame
 from augbench.datasets.nnunet.reader import Plane, read_mask, read_planes
 
+_COLUMNS = [*FRAME_COLUMNS, "digest", "file", "size", "source_mm", "outside"]
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")
 
 
@@ -129,22 +130,26 @@ class Folder:
         cases = self.cases(description, views)
         rows: list[tuple[object, ...]] = []
         frames: list[Pairs] = []
-        result = Imported(self, description, np.empty(0, np.uint8), pd.DataFrame(), {view: set() for view in views})
+        annotated: dict[str, set[str]] = {view: set() for view in views}
         nominal_mm = self.reading.crop_fraction * self.reading.nominal_field_of_view_mm
         with bars(f"import {self.path.name}", len(cases), "cases") as bar:
             for case in cases:
+                who = (case.subject_id, self.path.name, case.view, case.phase, case.pathology)
                 for plane in read_planes(case, description.structures):
                     box, side_mm = central_square(plane, self.reading.crop_fraction)
                     require_large_enough(plane, box, image_size, self.reading.max_enlargement, case.image)
                     frames.append(to_frame(plane, box, image_size, self.reading.intensity_percentiles))
-                    spacing_mm = (side_mm or nominal_mm) / image_size
-                    who = (case.subject_id, self.path.name, case.view, case.phase, case.pathology)
-                    rows.append((plane.frame_id, *who, spacing_mm, ""))
-                    result.note(case, plane, share_outside(plane.mask, box))
+                    origin = (
+                        _digest(plane),
+                        case.image,
+                        plane.image.shape,
+                        plane.spacing_mm,
+                        share_outside(plane, box),
+                    )
+                    rows.append((plane.frame_id, *who, (side_mm or nominal_mm) / image_size, "", *origin))
+                    annotated[case.view] |= {description.structures[int(k)] for k in np.unique(plane.mask) if k}
                 bar.advance()
-        result.pairs = np.stack(frames)
-        result.table = pd.DataFrame(rows, columns=list(FRAME_COLUMNS))
-        return result
+        return Imported(self, description, np.stack(frames), pd.DataFrame(rows, columns=_COLUMNS), annotated)
 
 
 @dataclass
@@ -153,11 +158,10 @@ class Imported:
 
     Attributes:
         pairs: (n, 2, H, W) uint8, masks in the folder's own values.
-        table: FRAME_COLUMNS, with an empty `split`.
+        table: FRAME_COLUMNS with an empty `split`, and where each frame is from: `digest` of its pixels as stored,
+            image `file`, stored `size` (rows, columns), `source_mm` (row, column; None where nothing states it) and
+            `outside`, the share of its labelled pixels that the crop cuts off (NaN without any).
         annotated: view -> structures that at least one mask of the view holds.
-        digests: sha256 of each frame's pixels as stored, before anything was done to them.
-        files: the image file of each frame.
-        sizes, spacings, outside_crop: (rows, columns), mm or None, and share of labelled pixels lost, per frame.
     """
 
     folder: Folder
@@ -165,36 +169,11 @@ class Imported:
     pairs: Pairs
     table: pd.DataFrame
     annotated: dict[str, set[str]]
-    digests: list[str] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
-    sizes: list[tuple[int, ...]] = field(default_factory=list)
-    spacings: list[float | None] = field(default_factory=list)
-    outside_crop: list[float] = field(default_factory=list)
 
     @property
     def pathology(self) -> dict[str, str]:
         """Patient -> pathology."""
         return dict(zip(self.table["subject_id"], self.table["pathology"], strict=True))
-
-    def note(self, case: Case, plane: Plane, outside: float) -> None:
-        """Remember of a frame what checks and descriptions ask for."""
-        values = np.unique(plane.mask)
-        self.annotated[case.view] |= {self.description.structures[int(value)] for value in values if value}
-        # The shape belongs to the digest: the same bytes in other rows are another picture.
-        content = repr(plane.image.shape).encode() + plane.image.tobytes()
-        self.digests.append(hashlib.sha256(content).hexdigest())
-        self.files.append(case.image)
-        self.sizes.append(plane.image.shape)
-        self.spacings.append(plane.spacing_mm[0] if plane.spacing_mm else None)
-        if plane.mask.any():
-            self.outside_crop.append(outside)
-
-    def keep(self, rows: Sequence[bool]) -> None:
-        """Drop all frames but those, (n,)."""
-        self.table = self.table[list(rows)].reset_index(drop=True)
-        self.pairs = self.pairs[list(rows)]
-        self.digests = [digest for digest, kept in zip(self.digests, rows, strict=True) if kept]
-        self.files = [file for file, kept in zip(self.files, rows, strict=True) if kept]
 
     def frames(self, splits: Mapping[str, str], scheme: LabelScheme) -> Frames:
         """The frames of some patients in the values of `scheme`; what it does not annotate becomes background.
@@ -203,7 +182,7 @@ class Imported:
             splits: patient -> its split.
         """
         rows = np.flatnonzero(self.table["subject_id"].isin(list(splits)).to_numpy())
-        table = self.table.iloc[rows].reset_index(drop=True)
+        table = self.table[list(FRAME_COLUMNS)].iloc[rows].reset_index(drop=True)
         table["split"] = table["subject_id"].map(dict(splits))
         pairs = self.pairs[rows]
         for view, names in scheme.annotated.items():
@@ -213,6 +192,11 @@ class Imported:
             of_view = np.flatnonzero((table["view"] == view).to_numpy())
             pairs[of_view, 1] = values[pairs[of_view, 1]]
         return Frames(pairs, table, scheme)
+
+
+def _digest(plane: Plane) -> str:
+    """sha256 of the pixels as stored; the shape belongs to it: the same bytes in other rows are another picture."""
+    return hashlib.sha256(repr(plane.image.shape).encode() + plane.image.tobytes()).hexdigest()
 
 
 def resolve_root(text: str) -> Path:

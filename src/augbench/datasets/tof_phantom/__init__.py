@@ -12,7 +12,7 @@ Nothing is downloaded. See docs/phantom.md for the model, its sources and how it
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -34,18 +34,11 @@ Phase = Annotated[float, Field(ge=0.0, le=1.0)]
 class PhantomCohort(Cohort):
     """Patients of one site, with ids `<site>-<prefix>-<number>`."""
 
-    site: str = Field(description="main, development or external: scanner, protocol and population")
+    site: Literal["main", "development", "external"] = Field(description="scanner, protocol and population")
     subjects: int = Field(ge=1, description="number of patients")
     prefix: str | None = Field(
         default=None, pattern="^[A-Za-z0-9]+$", description="stands in the patients' ids; null: the cohort's initial"
     )
-
-    @field_validator("site")
-    @classmethod
-    def _known(cls, site: str) -> str:
-        if site not in SITES:
-            raise ValueError(f"one of {', '.join(SITES)}")
-        return site
 
     @model_validator(mode="after")
     def _both_splits(self) -> PhantomCohort:
@@ -121,25 +114,23 @@ class TofPhantom(Dataset):
     def describe(self, image_size: int, views: tuple[str, ...], bars: Bars = no_bar) -> Tables:
         """Cohorts, the protocols of their sites and the annotated structures; nothing is drawn."""
         _require(views, image_size)
-        cohorts: dict[str, dict[str, object]] = {}
+        tables: Tables = {"Cohorts": {}, "Sites": {}, "Views": {}}
         for name, cohort in self.declared.items():
-            splits = list(cohort.splits(name, seed=0).values())
-            cohorts[name] = {
-                "site": cohort.site,
+            site = SITES[cohort.site]
+            tables["Cohorts"][name] = {
+                "site": site.name,
                 "patients": cohort.subjects,
-                "of them for validation": splits.count("validation"),
+                "of them for validation": list(cohort.splits(name, seed=0).values()).count("validation"),
                 "frames": cohort.subjects * len(views) * len(self.phases),
             }
-        sites: dict[str, dict[str, object]] = {}
-        for site in (SITES[name] for name in dict.fromkeys(cohort.site for cohort in self.declared.values())):
-            sites[site.name] = {
+            tables["Sites"][site.name] = {
                 "field, T": site.field_t,
                 "TR / TE, ms": f"{site.tr_ms} / {site.te_ms}",
                 "field of view, mm": site.fov_mm,
                 "pixel, mm": round(site.fov_mm / image_size, 2),
             }
-        annotated: dict[str, dict[str, object]] = {view: {"structures": ", ".join(ANNOTATED[view])} for view in views}
-        return {"Cohorts": cohorts, "Sites": sites, "Views": annotated}
+        tables["Views"] = {view: {"structures": ", ".join(ANNOTATED[view])} for view in views}
+        return tables
 
     def expected_frames(self, views: tuple[str, ...]) -> int:
         return sum(cohort.subjects for cohort in self.declared.values()) * len(views) * len(self.phases)
