@@ -326,7 +326,8 @@ def test_the_documented_sections_are_complete_and_valid(root: Path) -> None:
     sections = [yaml.safe_load(block.split("```")[0])["dataset"] for block in text.split("```yaml")[1:]]
     assert len(sections) > 1
     for section in sections:
-        create(Dataset, section.pop("kind"), section)
+        dataset = create(Dataset, section.pop("kind"), section)
+        assert create(Dataset, "nnunet", dataset.model_dump()) == dataset
     fields = {field.alias or name for name, field in NnUNet.model_fields.items()}
     assert any(set(section) == fields for section in sections)
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from augbench.core.bars import Bars, no_bar
 from augbench.core.component import Component, Section
@@ -34,6 +34,8 @@ class Dataset(Component):
         can_draw: whether `draw` makes patients that nobody has seen.
         declared: cohort name -> what the study wants of it, in the study's order; the key `cohorts` of the section.
     """
+
+    model_config = ConfigDict(serialize_by_alias=True)  # what `model_dump` gives makes the dataset again
 
     family: ClassVar[str] = "datasets"
     can_draw: ClassVar[bool] = False
