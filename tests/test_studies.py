@@ -101,7 +101,7 @@ def test_states_follow_dvc(checkout: Path) -> None:
     assert _rows(checkout)["smoke"]["state"] == "up to date"
     (folder / "made").unlink()
     assert _rows(checkout)["smoke"]["state"] == "up to date, data not here"
-    subprocess.run(["dvc", "checkout", "-q"], cwd=folder, check=True)
+    subprocess.run(["dvc", "checkout", "-q", "make"], cwd=folder, check=True)
     params = folder / "params.yaml"
     params.write_text(params.read_text(encoding="utf-8").replace("seed: 2020", "seed: 2021"), encoding="utf-8")
     assert _rows(checkout)["smoke"]["state"] == "stale: 1 of 1 stages"
