@@ -16,9 +16,11 @@ import yaml
 
 from augbench import cli
 from augbench.core.artifacts import save_weights, write_array, write_bytes, write_csv, write_json, write_text
+from augbench.core.params import Params
 from augbench.core.shards import write_shards
 from augbench.core.types import SYNTHETIC_COLUMNS, LabelScheme
 from augbench.runtime.checkpoints import Checkpoints
+from augbench.stages.check import check_components
 from faults.child import in_child
 
 ROOT = Path(__file__).parent.parent.parent
@@ -133,7 +135,8 @@ def test_a_stage_that_met_a_full_disk_goes_on_once_there_is_room(tiny: Path) -> 
     }  # fmt: skip
 
 
-def test_a_command_in_a_read_only_workspace_says_so(folder: Path) -> None:
+def test_a_command_in_a_read_only_workspace_says_so(folder: Path, smoke: Params) -> None:
+    check_components(smoke, build=False)  # what is imported late is imported with root's rights
     (folder / ".git").mkdir()
     shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
     folder.chmod(0o555)

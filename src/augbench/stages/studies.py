@@ -128,7 +128,7 @@ def _state(repo: Any, folder: Path) -> str:
 
     try:
         stages = Index.from_file(repo, str(folder / PIPELINE)).stages
-        with chdir(folder):
+        with chdir(folder), repo.lock:
             changed = [entries for stage in stages for entries in stage.status().values()]
     except LockError:
         return RUNNING
