@@ -192,6 +192,17 @@ def test_a_try_is_found_again_by_its_settings(checkout: Path, monkeypatch: pytes
     assert read_params(Path("params.yaml")).training.steps == 60
 
 
+def test_images_of_the_other_study_are_read_where_they_are(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("raw", "labels"):
+        (checkout / "data" / folder / "image.png").write_bytes(b"image")
+    monkeypatch.chdir(checkout)
+    made, tried = new.write_study("seeing", ".", []).folder, new.write_try(["seed=5"]).folder
+    assert (made / "data/raw").readlink() == Path("../../../data/raw")
+    assert (made / "data/raw/image.png").read_bytes() == b"image"
+    assert not (made / "data/labels/image.png").exists(), "annotations belong to one study's frames"
+    assert (tried / "data/labels/image.png").is_file()
+
+
 def test_a_try_that_was_edited_is_not_taken_for_its_settings(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(checkout)
     folder = new.write_try(["seed=77"]).folder

@@ -92,7 +92,7 @@ def write_study(name: str, like: str, settings: list[str]) -> Written:
     _require_absent(target)
     made_by = " ".join([f"augbench new {name} --like {like}", *(f"--set {json.dumps(text)}" for text in settings)])
     text = _params_text(root, base, parse_settings(settings), f"# Made by: {made_by}\n")
-    return _write(root, target, base, text)
+    return _write(root, target, base, text, shared=("raw_data",))
 
 
 def write_try(settings: list[str]) -> Written:
@@ -110,7 +110,7 @@ def write_try(settings: list[str]) -> Written:
     stem = "root" if base == root else base.name.removeprefix(TRY_PREFIX)
     target = root / STUDIES / f"{TRY_PREFIX}{stem}-{digest}"
     if not target.exists():
-        return _write(root, target, base, text)
+        return _write(root, target, base, text, shared=("raw_data", "label_source"))
     if parse_yaml(read_bytes(target / PARAMS_FILE), target / PARAMS_FILE) != yaml.safe_load(text):
         raise UserError(
             "the study of these settings was edited",
@@ -170,8 +170,12 @@ def _valid(text: str) -> Params:
     return params
 
 
-def _write(root: Path, target: Path, base: Path, text: str) -> Written:
-    """The folder at once: a study is never there by half."""
+def _write(root: Path, target: Path, base: Path, text: str, shared: tuple[str, ...]) -> Written:
+    """The folder at once: a study is never there by half.
+
+    Args:
+        shared: parameters that name a folder within `base` which the new study reads too.
+    """
     words = read_bytes(base / STUDY)
     try:
         Study(**parse_yaml(words, base / STUDY))
@@ -187,7 +191,10 @@ def _write(root: Path, target: Path, base: Path, text: str) -> Written:
             write_text(folder / PIPELINE, _installed_pipeline(base))
             write_text(folder / VERSION_FILE, version_text())
             write_text(folder / ".gitignore", _IGNORED)
-        _write_readmes(folder, _valid(text))
+        params = _valid(text)
+        for key in _README:
+            source = base / getattr(params, key) if key in shared else None
+            _make_input(folder, target, Path(getattr(params, key)), source, _README[key])
     return Written(target, notes)
 
 
@@ -234,12 +241,20 @@ def _replace_source(stage: dict[str, Any]) -> None:
         stage["deps"] = [str(VERSION_FILE), *kept]
 
 
-def _write_readmes(folder: Path, params: Params) -> None:
-    """Folders of the user's that stages depend on; git keeps none that is empty."""
-    for key, text in _README.items():
-        place = Path(getattr(params, key))
-        if place.parts[:1] == ("data",) and place.parts[1:2] in {("raw",), ("labels",)}:
-            write_text(folder / place / "README.md", text)
+def _make_input(folder: Path, target: Path, place: Path, source: Path | None, text: str) -> None:
+    """A folder of the user's that stages depend on: a link where the other study has files in it, else a page.
+
+    Args:
+        folder: where the study is being written; it becomes `target`.
+        place: relative to it; what lies elsewhere is the user's own.
+    """
+    if place.parts[:1] != ("data",) or place.parts[1:2] not in {("raw",), ("labels",)}:
+        return
+    if source is not None and source.is_dir() and any(path.name != "README.md" for path in source.iterdir()):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).symlink_to(os.path.relpath(source, (target / place).parent), target_is_directory=True)
+    else:
+        write_text(folder / place / "README.md", text)
 
 
 def _prepare_repository(root: Path) -> list[str]:
