@@ -5,28 +5,23 @@ Undefined scores follow docs/decisions/0001-undefined-scores.md: a value of None
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augbench.core.component import Component
-from augbench.scores._surface import SurfaceDistances, surface_distances
-
-Mask = NDArray[np.bool_]
+from augbench.scores._pair import MaskPair as MaskPair
+from augbench.scores._pair import Spacing as Spacing
 
 BOTH_EMPTY = "both empty"
 REFERENCE_EMPTY = "reference empty"
 
 
-@dataclass(frozen=True)
-class Score:
-    """One number for one structure in one frame.
+class Score(NamedTuple):
+    """One number for one structure in one image.
 
     Attributes:
         value: None when undefined.
@@ -37,65 +32,35 @@ class Score:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class MaskPair:
-    """Reference and prediction of one structure, cropped to where either is; distances are computed once, when asked.
+class SegmentationScore(Component):
+    """Agreement of a predicted mask with a reference. Its fields are its section `evaluation.metrics.<name>`.
 
     Attributes:
-        reference, prediction: (h, w) bool, the smallest box that holds both masks.
-        spacing_mm: side of a square pixel.
-        diagonal_mm: diagonal of the whole, uncropped image: no two pixels are further apart.
+        title: name for readers, without the unit.
+        unit: `mm`, `%`, or '' for a plain number.
+        higher_is_better: direction.
+        decimals: digits behind the point that a reader is shown.
     """
 
-    reference: Mask
-    prediction: Mask
-    spacing_mm: float
-    diagonal_mm: float
+    title: ClassVar[str]
+    unit: ClassVar[str]
+    higher_is_better: ClassVar[bool]
+    decimals: ClassVar[int]
 
-    @classmethod
-    def of(cls, reference: NDArray[np.generic], prediction: NDArray[np.generic], spacing_mm: float) -> MaskPair:
-        """From two (H, W) masks; anything but 0 is inside.
+    def score(self, reference: NDArray[Any], prediction: NDArray[Any], spacing_mm: Spacing = 1.0) -> Score:
+        """Score of one structure from two masks of one shape, of any number of dimensions.
+
+        Args:
+            spacing_mm: distance of neighbouring elements in mm: one number, or one an axis.
 
         Raises:
-            ValueError: shapes differ or are not 2-D, or the spacing is not a positive number.
+            ValueError: shapes differ, or the spacing is none.
         """
-        _require_comparable(reference, prediction, spacing_mm)
-        inside_reference, inside_prediction = reference != 0, prediction != 0
-        either = inside_reference | inside_prediction
-        box = (_extent(either.any(axis=1)), _extent(either.any(axis=0)))
-        diagonal_mm = math.hypot(*reference.shape) * spacing_mm
-        return cls(inside_reference[box], inside_prediction[box], spacing_mm, diagonal_mm)
-
-    @cached_property
-    def reference_pixels(self) -> int:
-        return int(np.count_nonzero(self.reference))
-
-    @cached_property
-    def prediction_pixels(self) -> int:
-        return int(np.count_nonzero(self.prediction))
-
-    @property
-    def one_empty(self) -> bool:
-        return (self.reference_pixels == 0) != (self.prediction_pixels == 0)
-
-    @cached_property
-    def surface(self) -> SurfaceDistances:
-        """Distances between the two borders; neither mask may be empty."""
-        return surface_distances(self.reference, self.prediction, self.spacing_mm)
-
-
-class SegmentationMetric(Component):
-    """Agreement of a predicted mask with a reference. Its fields are its section `metrics.<name>` of params.yaml."""
-
-    higher_is_better: ClassVar[bool]
-
-    def score(self, reference: NDArray[np.generic], prediction: NDArray[np.generic], spacing_mm: float) -> Score:
-        """Score of one structure in one frame from two (H, W) masks."""
         return self.score_pair(MaskPair.of(reference, prediction, spacing_mm))
 
     def score_pair(self, pair: MaskPair) -> Score:
-        """The same on a pair whose distances other metrics may share."""
-        if pair.reference_pixels == 0 and pair.prediction_pixels == 0:
+        """The same on a pair whose distances other scores share; undefined when both masks are empty."""
+        if pair.reference_size == 0 and pair.prediction_size == 0:
             return Score(None, BOTH_EMPTY)
         return self.score_present(pair)
 
@@ -108,34 +73,22 @@ def score_frame(
     reference: NDArray[np.uint8],
     prediction: NDArray[np.uint8],
     structures: Mapping[str, int],
-    spacing_mm: float,
-    metrics: Mapping[str, SegmentationMetric],
+    spacing_mm: Spacing,
+    scores: Mapping[str, SegmentationScore],
 ) -> list[tuple[str, str, float | None, str]]:
-    """All metrics of all structures of one frame as rows (structure, metric, value, reason).
+    """All scores of all structures of one image as rows (structure, score, value, reason).
 
     Args:
-        reference, prediction: (H, W) uint8 label maps.
-        structures: name -> label value, only those annotated in the frame's view; other labels are not scored.
-        spacing_mm: side of a square pixel.
-        metrics: name -> component.
+        reference, prediction: label maps of one shape, (H, W) or of any number of dimensions.
+        structures: name -> label value, only those annotated in the image's view; other labels are not scored.
+        spacing_mm: distance of neighbouring pixels in mm: one number, or one an axis.
+        scores: name -> component.
+
+    Raises:
+        ValueError: shapes differ, or the spacing is none.
     """
     rows = []
     for structure, label in structures.items():
         pair = MaskPair.of(reference == label, prediction == label, spacing_mm)
-        for name, metric in metrics.items():
-            score = metric.score_pair(pair)
-            rows.append((structure, name, score.value, score.reason))
+        rows += [(structure, name, *score.score_pair(pair)) for name, score in scores.items()]
     return rows
-
-
-def _extent(occupied: NDArray[np.bool_]) -> slice:
-    """The slice from the first to the last True; an empty one when there is none."""
-    index = np.flatnonzero(occupied)
-    return slice(int(index[0]), int(index[-1]) + 1) if len(index) else slice(0, 0)
-
-
-def _require_comparable(reference: NDArray[np.generic], prediction: NDArray[np.generic], spacing_mm: float) -> None:
-    if reference.ndim != 2 or reference.shape != prediction.shape:
-        raise ValueError(f"masks must be two (H, W) arrays of one shape, got {reference.shape} and {prediction.shape}")
-    if not (math.isfinite(spacing_mm) and spacing_mm > 0):
-        raise ValueError(f"spacing_mm must be a positive number, got {spacing_mm}")

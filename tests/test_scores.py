@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -10,14 +13,14 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from augbench.core.component import available, create
-from augbench.scores.area_error import AreaError
-from augbench.scores.base import MaskPair, Score, SegmentationMetric, score_frame
-from augbench.scores.dice import Dice
-from augbench.scores.hd95 import Hd95
-from augbench.scores.nsd import Nsd
+from augbench.scores.area_error import AreaError, area_error_percent
+from augbench.scores.base import Score, SegmentationScore, score_frame
+from augbench.scores.dice import Dice, dice
+from augbench.scores.hd95 import Hd95, hd95_mm
+from augbench.scores.nsd import Nsd, nsd
 
 Mask = NDArray[np.uint8]
-ALL: list[SegmentationMetric] = [Dice(), Hd95(), Nsd(), AreaError()]
+ALL: list[SegmentationScore] = [Dice(), Hd95(), Nsd(), AreaError()]
 
 
 def draw(*rows: str) -> Mask:
@@ -33,7 +36,7 @@ DOT = draw("#.....", "......", "......", "......", "......", "......")
 RING = draw("......", ".###..", ".#.#..", ".###..", "......", "......")
 
 
-def value(metric: SegmentationMetric, reference: Mask, prediction: Mask, spacing_mm: float = 1.0) -> float:
+def value(metric: SegmentationScore, reference: Mask, prediction: Mask, spacing_mm: float = 1.0) -> float:
     score = metric.score(reference, prediction, spacing_mm)
     assert score.value is not None
     assert score.reason == ""
@@ -61,14 +64,14 @@ def value(metric: SegmentationMetric, reference: Mask, prediction: Mask, spacing
     ],
 )
 def test_hand_drawn(
-    metric: SegmentationMetric, reference: Mask, prediction: Mask, spacing_mm: float, expected: float
+    metric: SegmentationScore, reference: Mask, prediction: Mask, spacing_mm: float, expected: float
 ) -> None:
     assert value(metric, reference, prediction, spacing_mm) == pytest.approx(expected, abs=1e-12)
 
 
 # Decision 0001, every cell of its table.
 @pytest.mark.parametrize("metric", ALL)
-def test_both_empty_is_undefined(metric: SegmentationMetric) -> None:
+def test_both_empty_is_undefined(metric: SegmentationScore) -> None:
     assert metric.score(EMPTY, EMPTY, 1.0) == Score(None, "both empty")
 
 
@@ -81,42 +84,46 @@ def test_both_empty_is_undefined(metric: SegmentationMetric) -> None:
         (AreaError(), Score(100.0), Score(None, "reference empty")),
     ],
 )
-def test_one_empty(metric: SegmentationMetric, missed: Score, invented: Score) -> None:
+def test_one_empty(metric: SegmentationScore, missed: Score, invented: Score) -> None:
     assert metric.score(SQUARE, EMPTY, 1.5) == missed
     assert metric.score(EMPTY, SQUARE, 1.5) == invented
 
 
-def blobs(rng: np.random.Generator, size: int = 40) -> Mask:
-    """A label map of three discs, some of them cut by the image's edge or by each other."""
-    y, x = np.mgrid[:size, :size]
-    labels = np.zeros((size, size), dtype=np.uint8)
+def blobs(rng: np.random.Generator, shape: tuple[int, ...] = (40, 40)) -> Mask:
+    """A label map of three discs or balls, some of them cut by the image's edge or by each other."""
+    labels = np.zeros(shape, dtype=np.uint8)
     for label in (1, 2, 3):
-        centre, radius = rng.uniform(0, size, 2), rng.uniform(2, size / 3)
-        labels[(y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2] = label
+        centre, radius = rng.uniform(0, shape), rng.uniform(2, max(shape) / 3)
+        gaps = np.indices(shape) - centre.reshape(-1, *[1] * len(shape))
+        labels[(gaps**2).sum(axis=0) < radius**2] = label
     return labels
 
 
-def test_against_monai() -> None:
+@pytest.mark.parametrize(
+    ("shape", "spacings", "repeats"),
+    [((40, 40), (0.7, 1.0, 1.8), 60), ((9, 16, 14), ((8.0, 1.5, 1.5), (1.0, 0.7, 2.0)), 20)],
+)
+def test_against_monai(shape: tuple[int, ...], spacings: tuple[float | tuple[float, ...], ...], repeats: int) -> None:
     torch = pytest.importorskip("torch")
     from monai.metrics import compute_dice, compute_hausdorff_distance, compute_surface_dice
 
     rng = np.random.default_rng(0)
     compared = 0
-    for _ in range(60):
-        pair = [blobs(rng) == label for label in (rng.integers(1, 4), rng.integers(1, 4))]
+    for repeat in range(repeats):
+        pair = [blobs(rng, shape) == label for label in (rng.integers(1, 4), rng.integers(1, 4))]
         if not (pair[0].any() and pair[1].any()):
             continue
         compared += 1
         y, y_pred = (torch.from_numpy(mask)[None, None].float() for mask in pair)
-        spacing = float(rng.choice([0.7, 1.0, 1.8]))
-        assert value(Dice(), *pair) == pytest.approx(compute_dice(y_pred, y).item(), abs=1e-6)
+        spacing = spacings[repeat % len(spacings)]
+        assert dice(*pair).value == pytest.approx(compute_dice(y_pred, y).item(), abs=1e-6)
         theirs = compute_hausdorff_distance(y_pred, y, include_background=True, percentile=95, spacing=spacing)
-        assert value(Hd95(), *pair, spacing) == pytest.approx(theirs.item(), rel=1e-5)
+        assert hd95_mm(*pair, spacing).value == pytest.approx(theirs.item(), rel=1e-5)
         # A tolerance between two possible distances, so that rounding to float32 cannot decide.
-        tolerance = 2.1 * spacing
+        tolerance = 2.1001 * float(np.min(spacing))
         theirs = compute_surface_dice(y_pred, y, [tolerance], include_background=True, spacing=spacing)
-        assert value(Nsd(tolerance_mm=tolerance), *pair, spacing) == pytest.approx(theirs.item(), abs=1e-6)
-    assert compared > 30
+        assert nsd(*pair, spacing, tolerance).value == pytest.approx(theirs.item(), abs=1e-6)
+    assert compared > repeats / 2
 
 
 def test_area_error_against_scipy() -> None:
@@ -229,23 +236,97 @@ def test_score_frame_equals_one_by_one(labels: Mask) -> None:
         assert metrics[name].score(labels == label, prediction == label, 1.5) == Score(number, reason)
 
 
-def test_every_segmentation_metric_states_its_direction() -> None:
-    from augbench.comparison.verdict import HIGHER_IS_BETTER
+Volume = NDArray[np.bool_]
 
-    components = {name: create("metrics", name) for name in available("metrics")}
-    directed = {
-        name: part.higher_is_better for name, part in components.items() if isinstance(part, SegmentationMetric)
-    }
-    assert directed == HIGHER_IS_BETTER
+
+def brute_border(mask: Volume) -> NDArray[np.float64]:
+    """Indices (n, d) of mask elements that have a face neighbour outside the mask or the image, one by one."""
+    inside = {tuple(index) for index in np.argwhere(mask).tolist()}
+    steps = [tuple(step) for step in np.concatenate([np.eye(mask.ndim, dtype=int), -np.eye(mask.ndim, dtype=int)])]
+    found = [
+        index for index in sorted(inside) if any(tuple(np.add(index, step).tolist()) not in inside for step in steps)
+    ]
+    return np.array(found, dtype=float)
+
+
+@st.composite
+def two_masks_and_spacing(draw_one: st.DrawFn) -> tuple[Volume, Volume, list[float]]:
+    """Two non-empty masks of one to three dimensions, and a spacing of its own for each axis."""
+    shape = draw_one(hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=5))
+    pair = draw_one(hnp.arrays(np.bool_, (2, *shape)))
+    assume(pair[0].any() and pair[1].any())
+    return pair[0], pair[1], [draw_one(st.sampled_from([0.5, 1.0, 1.7, 8.0])) for _ in shape]
+
+
+@settings(max_examples=60, deadline=None)
+@given(two_masks_and_spacing())
+def test_any_number_of_dimensions_against_brute_force(case: tuple[Volume, Volume, list[float]]) -> None:
+    reference, prediction, spacing_mm = case
+    borders = [brute_border(mask) * spacing_mm for mask in (reference, prediction)]
+    table = np.linalg.norm(borders[0][:, None] - borders[1][None], axis=2)
+    directed = [table.min(axis=1), table.min(axis=0)]
+    expected = max(np.percentile(distances, 95) for distances in directed)
+    assert hd95_mm(reference, prediction, spacing_mm).value == pytest.approx(expected)
+    # Between two possible distances, so that rounding cannot decide.
+    share = np.mean(np.concatenate(directed) <= 1.6001)
+    assert nsd(reference, prediction, spacing_mm, tolerance_mm=1.6001).value == pytest.approx(share)
+    both, sizes = np.sum(reference & prediction), (np.sum(reference), np.sum(prediction))
+    assert dice(reference, prediction).value == pytest.approx(2 * both / sum(sizes))
+    assert area_error_percent(reference, prediction).value == pytest.approx(100 * abs(sizes[1] / sizes[0] - 1))
+
+
+@given(masks, masks, spacings)
+def test_functions_equal_components_and_one_side_stands_for_both_axes(
+    reference: Mask, prediction: Mask, side_mm: float
+) -> None:
+    first, second = reference != 0, prediction != 0
+    assert dice(first, second) == Dice().score(reference, prediction)
+    assert area_error_percent(first, second) == AreaError().score(reference, prediction)
+    for spacing_mm in (side_mm, (side_mm, side_mm)):
+        assert hd95_mm(first, second, spacing_mm) == Hd95().score(reference, prediction, side_mm)
+        assert nsd(first, second, spacing_mm, 1.5) == Nsd(tolerance_mm=1.5).score(reference, prediction, side_mm)
+
+
+def test_anisotropic_spacing_belongs_to_its_axis() -> None:
+    volume = np.zeros((4, 5, 6), dtype=bool)
+    volume[1, 1:3, 1:3] = True
+    for axis, side_mm in enumerate((8.0, 1.5, 0.5)):
+        moved = np.roll(volume, 1, axis=axis)
+        # A slab one element thick is all border: the whole of it lies one side away along its thin axis.
+        expected = side_mm if axis == 0 else pytest.approx(side_mm)
+        assert hd95_mm(volume, moved, (8.0, 1.5, 0.5)).value == expected
+    missed = hd95_mm(volume, volume & ~volume, (8.0, 1.5, 0.5)).value
+    assert missed == pytest.approx(np.sqrt((4 * 8.0) ** 2 + (5 * 1.5) ** 2 + (6 * 0.5) ** 2))
+
+
+@pytest.mark.parametrize("name", available("scores"))
+class TestEveryScore:
+    def test_shows_itself(self, name: str) -> None:
+        component = create("scores", name)
+        assert isinstance(component, SegmentationScore)
+        assert component.title.strip()
+        assert component.unit in ("", "mm", "%", "ml")
+        assert isinstance(component.higher_is_better, bool)
+        assert 0 <= component.decimals <= 6
+
+    def test_is_best_for_a_perfect_prediction(self, name: str) -> None:
+        component = create("scores", name)
+        perfect, worse = value(component, SQUARE, SQUARE), value(component, SQUARE, LINE)
+        assert perfect > worse if component.higher_is_better else perfect < worse
+
+    def test_examples_of_its_docstring(self, name: str) -> None:
+        results = doctest.testmod(importlib.import_module(f"augbench.scores.{name}"))
+        assert results.attempted > 0
+        assert results.failed == 0
 
 
 @pytest.mark.parametrize("prediction", [np.zeros((6, 5)), np.zeros((1, 6, 6))])
 def test_masks_of_another_shape_are_refused(prediction: Mask) -> None:
     with pytest.raises(ValueError, match="one shape"):
-        MaskPair.of(SQUARE, prediction, 1.0)
+        dice(SQUARE, prediction)
 
 
-@pytest.mark.parametrize("spacing_mm", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_spacing_that_is_none_is_refused(spacing_mm: float) -> None:
+@pytest.mark.parametrize("spacing_mm", [0.0, -1.0, float("nan"), float("inf"), (1.0,), (1.0, 1.0, 1.0), (1.0, 0.0)])
+def test_a_spacing_that_is_none_is_refused(spacing_mm: float | tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="spacing_mm"):
-        MaskPair.of(SQUARE, SQUARE, spacing_mm)
+        hd95_mm(SQUARE, SQUARE, spacing_mm)
