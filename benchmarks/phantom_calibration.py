@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from augbench.datasets.phantom.chambers import volumes_ml
-from augbench.datasets.phantom.render import ANNOTATED, STRUCTURES, render, subject_of
-from augbench.datasets.phantom.sites import SITES, Site
+from augbench.datasets.tof_phantom.chambers import volumes_ml
+from augbench.datasets.tof_phantom.render import ANNOTATED, STRUCTURES, render, subject_of
+from augbench.datasets.tof_phantom.sites import SITES, Site
 
 _SEED, _SUBJECTS, _IMAGE_SIZE = 20, 60, 128
 #: Body surface area of a phantom patient of size 1, m2: 1.70 m and 65 kg (Du Bois).

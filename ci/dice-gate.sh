@@ -7,15 +7,17 @@
 # COMMENT_WITH github, gitlab or folder: who gets the comment (default folder: it stays in OUT)
 # OUT          folder of the comment and its figures (default .augbench/dice-gate)
 # JOBS         stages at the same time (default 2)
+# STUDY        folder of the study that is gated (default .: the root's)
 # DVC_EXTRA    storage of the DVC remote: s3, gs, azure, ssh, ... (default none)
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export OMP_NUM_THREADS=1 PATH="$PWD/.venv/bin:$PATH"
 
 BASE=${BASE:-origin/main}
 COMMENT_WITH=${COMMENT_WITH:-folder}
 OUT=${OUT:-.augbench/dice-gate}
 JOBS=${JOBS:-2}
-export OMP_NUM_THREADS=1 PATH="$PWD/.venv/bin:$PATH"
+STUDY=${STUDY:-.}
 
 setup() {
     make setup
@@ -119,6 +121,8 @@ push() {
     fi
     dvc push --run-cache
 }
+
+[ "${1:-}" = setup ] || cd "$STUDY"
 
 case ${1:-} in
 setup | pull | reproduce | gate | comment | push) "$1" ;;

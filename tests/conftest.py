@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import yaml
 from faults.harness import Watched
 from workspace import Workspace, copy_checkout
 
-from augbench.core.params import Params, parse_params
+from augbench.core.params import Params, read_params
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,8 +23,8 @@ def root() -> Path:
 
 @pytest.fixture
 def smoke() -> Params:
-    """The smoke preset, validated."""
-    return parse_params(yaml.safe_load((ROOT / "presets/smoke.yaml").read_text(encoding="utf-8")))
+    """The smoke study's numbers, validated."""
+    return read_params(ROOT / "studies/smoke/params.yaml")
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def real_data() -> Path:
 
 
 class Reference(NamedTuple):
-    """The smoke pipeline as it ends when nobody disturbs it."""
+    """The smoke study as it ends when nobody disturbs it."""
 
     workspace: Workspace
     #: dvc.lock as the run wrote it.
@@ -49,7 +48,7 @@ class Reference(NamedTuple):
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    """The smoke pipeline, run once for all tests."""
+    """The smoke study, run once for all tests."""
     workspace = copy_checkout(tmp_path_factory.mktemp("smoke"))
     watched = Watched(workspace, tmp_path_factory.mktemp("watched") / "reference")
     done = watched.attempt("augbench repro --jobs 2", {}, {})

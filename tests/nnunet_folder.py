@@ -10,13 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from augbench.datasets.nnunet import NnUNet
+from augbench.core.component import create
+from augbench.datasets.base import Dataset
 
 GREY = {"background": 40, "LV": 220, "MYO": 90, "RV": 180}
 #: The two orders of real public sets: ACDC counts RV, MYO, LV; M&Ms counts LV, MYO, RV.
 RV_FIRST = {"background": 0, "RV": 1, "MYO": 2, "LV": 3}
 LV_FIRST = {"background": 0, "LV": 1, "MYO": 2, "RV": 3}
 LV_ONLY = {"background": 0, "LV": 1}
+#: Cohorts of a study on `make_pair`: one of them takes what the others leave.
+COHORTS: dict[str, dict[str, object]] = {
+    "generator": {"dataset": "Dataset001_Main"},
+    "segmenter": {"dataset": "Dataset001_Main", "share": 0.2, "validation_fraction": 0.2},
+    "internal": {"dataset": "Dataset001_Main", "share": 0.125},
+    "development": {"dataset": "Dataset001_Main", "share": 0.125},
+    "external": {"dataset": "Dataset002_Other"},
+}
 
 
 def heart(labels: Mapping[str, int], seed: int, rows: int = 80, columns: int = 72) -> tuple[NDArray, NDArray]:
@@ -65,7 +74,6 @@ def make_pair(root: Path, subjects: int = 6) -> tuple[Path, Path]:
     return training, make_dataset(root / "Dataset002_Other", LV_ONLY, 3, prefix="x", seed=7)
 
 
-def importer(root: Path, **fields: object) -> NnUNet:
+def importer(root: Path, /, **fields: object) -> Dataset:
     """The component on a pair of `make_pair`."""
-    settings = {"training_dataset": "Dataset001_Main", "external_dataset": "Dataset002_Other", **fields}
-    return NnUNet(root=str(root), **settings)
+    return create(Dataset, "nnunet", {"root": str(root), "cohorts": COHORTS, **fields})

@@ -15,15 +15,9 @@ import torch
 
 from augbench.core.artifacts import write_json
 from augbench.core.params import Params
-from augbench.runtime.checkpoints import (
-    Checkpoints,
-    optimiser_state,
-    random_state,
-    restore_optimiser,
-    set_random_state,
-    with_prefix,
-)
-from augbench.runtime.fingerprint import checkpoints_of
+from augbench.core.checkpoint import optimiser_state, random_state, restore_optimiser, set_random_state, with_prefix
+from augbench.runtime.checkpoints import Checkpoints
+from augbench.runtime.parts import checkpoints_of
 from augbench.runtime.interrupt import EXIT_STOPPED
 from augbench.runtime.leftovers import keep_lock, remove_temporaries, repair_dvc
 from augbench.runtime.running import registered, running_stages
@@ -50,7 +44,7 @@ def _workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _checkpoints(smoke: Params) -> Checkpoints:
-    with checkpoints_of(smoke, Path("data/models/it")) as found:
+    with checkpoints_of(smoke, "train") as found:
         assert found is not None
         return found
 
@@ -92,7 +86,7 @@ def test_the_last_two_are_kept_and_a_damaged_one_is_passed_over(
     checkpoints = _checkpoints(smoke)
     for step in (1, 20, 300):
         checkpoints.save(step, {"x": torch.full((4,), float(step))}, {})
-    older, newer = sorted(checkpoints.folder.iterdir())
+    older, newer = sorted(checkpoints.folder.glob("*.safetensors"))
     _flip_last_byte(newer)
     found = checkpoints.latest()
     assert found is not None
@@ -207,9 +201,14 @@ def test_a_dvc_lock_cut_short_is_replaced_by_its_copy(cut: int, capsys: pytest.C
     assert capsys.readouterr().err == ""
 
 
-def test_a_damaged_rwlock_does_not_block(capsys: pytest.CaptureFixture[str]) -> None:
-    path = Path(".dvc/tmp/rwlock")
+def test_a_damaged_rwlock_does_not_block(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The repository's, above the study's folder.
+    path = Path(".dvc/tmp/rwlock").absolute()
     path.parent.mkdir(parents=True)
+    Path("studies/one").mkdir(parents=True)
+    monkeypatch.chdir("studies/one")
     path.write_text('{"write": {"/a"', encoding="utf-8")
     repair_dvc()
     assert not path.exists()
@@ -235,7 +234,7 @@ def test_a_running_stage_is_known_while_it_runs(monkeypatch: pytest.MonkeyPatch)
 def test_clean_removes_what_no_stage_needs_and_nothing_else(
     smoke: Params, monkeypatch: pytest.MonkeyPatch, stale: Iterable[str], left: str | None
 ) -> None:
-    monkeypatch.setattr(clean, "_stale_stages", lambda: set(stale))
+    monkeypatch.setattr(clean, "changed_stages", lambda: set(stale))
     current = _checkpoints(smoke)
     current.save(1, {"x": torch.zeros(1000)}, {})
     Checkpoints("train", "0-1-2-3", every_seconds=1).save(1, {}, {})

@@ -17,13 +17,14 @@ from PIL import Image
 
 from augbench import cli
 from augbench.core import layout
+from augbench.core.arms import arm_named, mask_source
+from augbench.core.annotations import export_frames as export_annotations
 from augbench.core.artifacts import save_weights
 from augbench.core.component import available, create
 from augbench.core.params import Params, parse_params
-from augbench.core.runs import Run, mask_source
 from augbench.core.shards import read_shards, write_shards
 from augbench.core.types import LabelScheme
-from augbench.labelling.base import LabelContext
+from augbench.labelling.base import LabelContext, Labelling
 from augbench.stages import export_frames, sample, train_segmenter
 
 ROOT = Path(__file__).parent.parent
@@ -34,10 +35,17 @@ SIZE = 32
 
 @pytest.fixture
 def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
-    """A workspace with a cohort and a memoriser of it as the compared generator."""
+    """A workspace with a cohort and a memoriser of it as the generator under study."""
     monkeypatch.chdir(tmp_path)
-    content: dict[str, Any] = yaml.safe_load((ROOT / "presets/smoke.yaml").read_text(encoding="utf-8"))
-    content |= {"generators": {"memoriser": {}, "oracle": {}}, "compared": ["memoriser"], "controls": ["oracle"]}
+    content: dict[str, Any] = yaml.safe_load((ROOT / "studies/smoke/params.yaml").read_text(encoding="utf-8"))
+    entry = {"cohort": "generator", "seeds": [0]}
+    content["generators"] = {name: entry | {"kind": name} for name in ("memoriser", "oracle")}
+    arm = content["arms"]["patients"]["real"] | {"regime": {"kind": "synthetic"}}
+    content["arms"]["generated"] = {
+        "copies": arm | {"role": "studied", "generator": "memoriser"},
+        "fresh": arm | {"role": "positive control", "generator": "oracle"},
+    }
+    content["comparison"]["primary"]["arm"] = "copies"
     content |= {"sampling": {"frames": FRAMES}, "views": ["4ch", "2ch"]}
     _write_cohorts()
     tensors = {"pairs": torch.from_numpy(_pairs(12)), "view": torch.arange(12) % 2}
@@ -63,7 +71,7 @@ def _pairs(count: int) -> np.ndarray:
 def _write_cohorts() -> None:
     table = pd.DataFrame({"frame_id": [f"f{i}" for i in range(12)], "subject_id": [f"p{i // 2}" for i in range(12)]})
     table = table.assign(site="main", view=["4ch", "2ch"] * 6, phase="ED", pathology="", spacing_mm=2.0)
-    for role, split in (("generator", ["generator"] * 12), ("segmenter", ["train"] * 8 + ["validation"] * 4)):
+    for role, split in (("generator", ["train"] * 12), ("segmenter", ["train"] * 8 + ["validation"] * 4)):
         write_shards(layout.cohort(role), [_pairs(12)], table.assign(split=split), SCHEME)
 
 
@@ -86,10 +94,10 @@ def test_joint_keeps_the_generators_masks_and_reads_nothing(params: Params) -> N
 
 def test_pseudo_masks_are_the_networks_own_within_the_structures_of_each_view(params: Params) -> None:
     joint, table = _sampled(params)
-    run = Run("real", 0)
+    arm = arm_named(params, "real")
     training = params.training.model_copy(update={"steps": 20, "validate_every": 20})
-    train_segmenter.run(params.model_copy(update={"training": training}), run)
-    pairs, again = _sampled(_with(params, "pseudo", "data/models/real-0"))
+    train_segmenter.run(params.model_copy(update={"training": training}), "real")
+    pairs, again = _sampled(_with(params, "pseudo", "data/models/real"))
     pd.testing.assert_frame_equal(table, again)
     np.testing.assert_array_equal(pairs[:, 0], joint[:, 0])
     assert (pairs[:, 1] != joint[:, 1]).any()
@@ -98,13 +106,13 @@ def test_pseudo_masks_are_the_networks_own_within_the_structures_of_each_view(pa
     from augbench.training.fit import predict
 
     # The network alone puts an RV into 2ch frames; where it does not, its label map stands.
-    free = predict(train_segmenter.load_network(params, run)[0], pairs[:, 0])
+    free = predict(train_segmenter.load_network(arm, arm.runs[0])[0], pairs[:, 0])
     allowed = (table["view"] == "4ch").to_numpy()[:, None, None] | (free != SCHEME.value("RV"))
     assert not allowed.all()
     assert (pairs[:, 1] == free)[allowed].mean() > 0.999  # another batch size may round a tie the other way
 
     fewer = params.model_copy(update={"sampling": params.sampling.model_copy(update={"frames": 5})})
-    np.testing.assert_array_equal(_sampled(_with(fewer, "pseudo", "data/models/real-0"))[0], pairs[:5])
+    np.testing.assert_array_equal(_sampled(_with(fewer, "pseudo", "data/models/real"))[0], pairs[:5])
 
 
 def test_manual_masks_come_back_as_people_drew_them(params: Params, tmp_path: Path) -> None:
@@ -149,7 +157,7 @@ def test_a_mask_that_cannot_be_right_is_named(
     file = folder / f"labelsTr/{table.loc[table['view'] == '2ch', 'frame_id'].iloc[-1]}.png"
     spoil, message = SPOILED[case]
     spoil(file)
-    error = _error(["sample", "memoriser", "0"], manual, monkeypatch, capsys)
+    error = _error(["sample", "memoriser"], manual, monkeypatch, capsys)
     assert re.search(message, error), error
     assert f"file:     {file}" in error
     assert not layout.synthetic("memoriser", 0).exists()
@@ -188,7 +196,7 @@ def test_masks_of_another_generators_images_are_refused(
     for file in (folder / "proposals").iterdir():
         (folder / "labelsTr" / file.name).write_bytes(file.read_bytes())
     other = manual.model_copy(update={"seed": 1})
-    error = _error(["sample", "memoriser", "0"], other, monkeypatch, capsys)
+    error = _error(["sample", "memoriser"], other, monkeypatch, capsys)
     assert re.search(r"not the one that the generator makes now[\s\S]*memoriser-0-000000_0000", error), error
 
 
@@ -196,14 +204,16 @@ def test_frames_that_were_never_exported_or_are_not_for_people_are_named(
     params: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manual = _with(params, "manual", "annotated")
-    error = _error(["sample", "memoriser", "0"], manual, monkeypatch, capsys)
+    error = _error(["sample", "memoriser"], manual, monkeypatch, capsys)
     assert "augbench export-frames memoriser 0" in error
     for case, name in ((params, "memoriser"), (manual, "oracle")):
         assert "labelling: manual" in _error(["export-frames", name, "0"], case, monkeypatch, capsys)
 
 
 def test_a_control_keeps_its_masks_when_people_annotate(params: Params) -> None:
-    control = _with(params, "manual", "annotated").model_copy(update={"compared": [], "controls": ["memoriser"]})
+    content = _with(params, "manual", "annotated").model_dump()
+    content["arms"]["generated"]["copies"]["role"] = "negative control"
+    control = parse_params(content)
     pairs, _ = _sampled(control)
     np.testing.assert_array_equal(pairs, _sampled(params)[0])
     assert mask_source(control, "memoriser") == "joint"
@@ -212,14 +222,25 @@ def test_a_control_keeps_its_masks_when_people_annotate(params: Params) -> None:
 def test_tables_name_the_source_of_every_arm(params: Params) -> None:
     for labelling, source, compared, control in (
         ("joint", "data/labels", "joint", "joint"),
-        ("pseudo", "data/models/real-1", "pseudo", "pseudo"),
+        ("pseudo", "data/models/real", "pseudo", "pseudo"),
         ("manual", "annotated", "manual", "joint"),
     ):
         chosen = _with(params, labelling, source)
-        assert [mask_source(chosen, name) for name in (None, "memoriser", "oracle")] == ["reference", compared, control]
+        assert [mask_source(chosen, name) for name in ("memoriser", "oracle")] == [compared, control]
+        labels = [arm_named(chosen, name).labels for name in ("real", "copies", "fresh")]
+        assert labels == ["reference", compared, control]
 
 
-@pytest.mark.parametrize("name", available("labelling"))
+def frames_to_annotate(name: str, folder: Path, pairs: np.ndarray, frames: pd.DataFrame) -> None:
+    """What people would have given back: the proposals as they are."""
+    if name != "manual":
+        return
+    export_annotations(folder, [pairs], frames, SCHEME)
+    for file in (folder / "proposals").iterdir():
+        (folder / "labelsTr" / file.name).write_bytes(file.read_bytes())
+
+
+@pytest.mark.parametrize("name", available(Labelling))
 def test_every_labelling_leaves_images_and_input_as_they_were(name: str, tmp_path: Path) -> None:
     pairs = _pairs(6)
     before = pairs.copy()
@@ -228,7 +249,8 @@ def test_every_labelling_leaves_images_and_input_as_they_were(name: str, tmp_pat
     def logits(images: np.ndarray) -> torch.Tensor:
         return torch.zeros(len(images), SCHEME.classes, SIZE, SIZE).index_fill_(1, torch.tensor([3]), 1.0)
 
-    context = LabelContext(SCHEME, tmp_path, control=True, logits=logits)
-    labelled = create("labelling", name).label(pairs, frames, context)
+    context = LabelContext(SCHEME, tmp_path, logits=logits)
+    frames_to_annotate(name, tmp_path, pairs, frames)
+    labelled = create(Labelling, name).label(pairs, frames, context)
     np.testing.assert_array_equal(labelled[:, 0], before[:, 0])
     np.testing.assert_array_equal(pairs, before)

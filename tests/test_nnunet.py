@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
 import pytest
 import yaml
-from nnunet_folder import LV_FIRST, LV_ONLY, RV_FIRST, heart, importer, make_dataset, make_pair, write_description
+from nnunet_folder import (
+    COHORTS,
+    LV_FIRST,
+    LV_ONLY,
+    RV_FIRST,
+    heart,
+    importer,
+    make_dataset,
+    make_pair,
+    write_description,
+)
 from nnunet_folder import write_png as write_png_case
 from PIL import Image
 
 from augbench.core.component import create
-from augbench.core.types import COHORTS, FRAME_COLUMNS, Frames, require_disjoint_subjects
+from augbench.core.types import FRAME_COLUMNS, Frames, require_disjoint_subjects
+from augbench.datasets.base import Dataset
 from augbench.datasets.nnunet import NnUNet
+from augbench.datasets.nnunet.description import canonical_structure, canonical_view
 from augbench.datasets.nnunet.preprocess import resample_labels
-from augbench.datasets.nnunet.structures import canonical_structure, canonical_view, in_canonical_order
-from augbench.datasets.nnunet.summary import summary
+from augbench.stages import inspect
 
 SIZE = 32
 
 
-def _all_frames(cohorts: dict[str, Frames], roles: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _all_frames(cohorts: dict[str, Frames], roles: Iterable[str]) -> dict[str, np.ndarray]:
     """frame id -> pair, over some cohorts."""
     return {
         frame: pair
@@ -38,16 +51,19 @@ MAIN = ("generator", "segmenter", "internal", "development")
 
 def test_cohorts_follow_the_contract(tmp_path: Path) -> None:
     make_pair(tmp_path)
-    cohorts = importer(tmp_path).cohorts(SIZE, ("sax",), seed=1)
-    assert tuple(cohorts) == COHORTS
+    dataset = importer(tmp_path)
+    assert dataset.cohort_names() == list(COHORTS)
+    cohorts = dataset.cohorts(SIZE, ("sax",), seed=1)
+    assert list(cohorts) == list(COHORTS)
     for role, frames in cohorts.items():
         assert frames.pairs.shape[1:] == (2, SIZE, SIZE)
         assert tuple(frames.table.columns) == FRAME_COLUMNS
-        expected = {"train", "validation"} if role == "segmenter" else {role}
+        expected = {"train", "validation"} if role == "segmenter" else {"train"}
         assert set(frames.table["split"]) == expected
     require_disjoint_subjects({role: frames.table for role, frames in cohorts.items()})
     assert sum(len(cohorts[role]) for role in MAIN) == 12
     assert len(cohorts["external"]) == 6
+    assert dataset.expected_frames(("sax",)) == 18
 
 
 def test_labels_are_read_by_name_not_by_number(tmp_path: Path) -> None:
@@ -56,7 +72,7 @@ def test_labels_are_read_by_name_not_by_number(tmp_path: Path) -> None:
     make_dataset(tmp_path / "Dataset002_Other", LV_FIRST, 3, prefix="x", seed=7)
     cohorts = importer(tmp_path).cohorts(SIZE, ("sax",), seed=1)
     for role, frames in cohorts.items():
-        assert frames.scheme.structures == ("LV", "MYO", "RV")
+        assert frames.scheme.structures == ("RV", "MYO", "LV"), "the order of the first cohort's dataset.json"
         lv, rv = frames.scheme.value("LV"), frames.scheme.value("RV")
         # The disc in the middle is the LV at both sites; the block on the left is the RV.
         assert (frames.labels[:, SIZE // 2, SIZE // 2] == lv).all(), role
@@ -68,7 +84,7 @@ def test_external_site_that_labels_one_structure(tmp_path: Path) -> None:
     dataset = importer(tmp_path)
     cohorts = dataset.cohorts(SIZE, ("sax",), seed=1)
     external = cohorts["external"]
-    assert external.scheme.structures == cohorts["generator"].scheme.structures == ("LV", "MYO", "RV")
+    assert external.scheme.structures == cohorts["generator"].scheme.structures == ("RV", "MYO", "LV")
     assert external.scheme.annotated == {"sax": ("LV",)}
     assert set(np.unique(external.labels)) == {0, external.scheme.value("LV")}
     assert dataset.scheme(("sax",)) == cohorts["generator"].scheme
@@ -78,14 +94,13 @@ def test_a_structure_that_only_the_external_site_labels_is_left_out(tmp_path: Pa
     make_dataset(tmp_path / "Dataset001_Main", {"background": 0, "MYO": 1, "LV": 2}, 6)
     make_dataset(tmp_path / "Dataset002_Other", RV_FIRST, 3, prefix="x", seed=7)
     external = importer(tmp_path).cohorts(SIZE, ("sax",), seed=1)["external"]
-    assert external.scheme.annotated["sax"] == external.scheme.structures == ("LV", "MYO")
+    assert external.scheme.annotated["sax"] == external.scheme.structures == ("MYO", "LV")
     assert external.labels.max() == 2
 
 
 def test_structure_and_view_names() -> None:
     assert [canonical_structure(name) for name in ("lvc", "Left Ventricle", "myocardium", "Right_Atrium", "aorta ")] \
         == ["LV", "LV", "MYO", "RA", "aorta"]  # fmt: skip
-    assert in_canonical_order(["scar", "RV", "Aorta", "LV"]) == ("LV", "RV", "Aorta", "scar")
     assert [canonical_view(name) for name in ("SAX", "2CH", "LAX_4C", "Oblique")] == ["sax", "2ch", "4ch", "oblique"]
 
 
@@ -94,13 +109,13 @@ def test_unusual_label_names_are_mapped_by_a_field(tmp_path: Path) -> None:
     write_description(tmp_path / "Dataset001_Main", {"background": 0, "rechts": 1, "wand": 2, "links": 3})
     names = {"rechts": "RV", "wand": "MYO", "links": "LV"}
     scheme = importer(tmp_path, structure_names=names).scheme(("sax",))
-    assert scheme.structures == ("LV", "MYO", "RV")
+    assert scheme.structures == ("RV", "MYO", "LV")
 
 
 def test_labels_of_the_first_format_version(tmp_path: Path) -> None:
     make_pair(tmp_path)
     write_description(tmp_path / "Dataset001_Main", {"0": "background", "1": "RV", "2": "MYO", "3": "LV"})
-    assert importer(tmp_path).scheme(("sax",)).structures == ("LV", "MYO", "RV")
+    assert importer(tmp_path).scheme(("sax",)).structures == ("RV", "MYO", "LV")
 
 
 def test_the_mask_changes_no_image_byte(tmp_path: Path) -> None:
@@ -124,7 +139,7 @@ def test_image_and_mask_keep_in_register(tmp_path: Path) -> None:
     cohorts = importer(tmp_path, crop_fraction=0.8).cohorts(SIZE, ("sax",), seed=1)
     stored = _all_frames(cohorts, MAIN)["p000_ED"]
     bright = stored[0].astype(float) / 255
-    labelled = (stored[1] == 1).astype(float)
+    labelled = (stored[1] == RV_FIRST["LV"]).astype(float)
     side = 0.8 * 90
     scale = SIZE / side
     expected = ((62 - (90 - side) / 2) * scale - 0.5, (92 - (150 - side) / 2) * scale - 0.5)
@@ -190,10 +205,10 @@ def test_views_of_one_folder(tmp_path: Path) -> None:
             Image.fromarray(mask).save(path)
     dataset = importer(tmp_path)
     cohorts = dataset.cohorts(SIZE, ("4ch", "2ch"), seed=1)
-    annotated = {"4ch": ("LV", "MYO", "RV"), "2ch": ("LV", "MYO")}
+    annotated = {"4ch": ("RV", "MYO", "LV"), "2ch": ("MYO", "LV")}
     assert cohorts["external"].scheme.annotated == cohorts["generator"].scheme.annotated == annotated
     assert set(dataset.cohorts(SIZE, ("2ch",), seed=1)["generator"].views) == {"2ch"}
-    assert dataset.scheme(("2ch",)).structures == ("LV", "MYO")
+    assert dataset.scheme(("2ch",)).structures == ("MYO", "LV")
 
 
 def _write_volume(folder: Path, case: str, labels: dict[str, int], seed: int, zooms: tuple[float, ...]) -> None:
@@ -218,7 +233,7 @@ def test_nifti_volumes_become_planes(tmp_path: Path) -> None:
     assert list(table["frame_id"]) == [f"{subject}_ED_z{at:02d}" for at in range(3)]
     assert set(table["spacing_mm"]) == {0.8 * 60 * 1.5 / SIZE}
     # Rows and columns were not swapped: the RV lies to the left of the LV, not above it.
-    rv = np.nonzero(cohorts["generator"].labels[0] == 3)
+    rv = np.nonzero(cohorts["generator"].labels[0] == RV_FIRST["RV"])
     assert rv[1].mean() < SIZE / 2 - 3
     assert rv[0].mean() == pytest.approx(SIZE / 2, abs=1)
 
@@ -255,7 +270,10 @@ def test_folders_with_blanks_and_accents(tmp_path: Path) -> None:
     root = tmp_path / "Données du cœur 心 (copy)"
     make_pair(root)
     shutil.move(root / "Dataset001_Main", root / "Dataset 001 Főcsoport")
-    cohorts = importer(root, training_dataset="Dataset 001 Főcsoport").cohorts(SIZE, ("sax",), seed=1)
+    moved = {"dataset": "Dataset 001 Főcsoport"}
+    cohorts = importer(root, cohorts={**COHORTS, **{role: COHORTS[role] | moved for role in MAIN}}).cohorts(
+        SIZE, ("sax",), seed=1
+    )
     assert set(cohorts["generator"].table["site"]) == {"Dataset 001 Főcsoport"}
 
 
@@ -302,27 +320,48 @@ def test_an_incomplete_copy_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "announces 14 cases, 12 are there" in capsys.readouterr().err
 
 
-def test_the_documented_section_is_complete_and_valid(root: Path) -> None:
-    """Every field stands in docs/your-own-data.md, and its example is accepted."""
+def test_the_documented_sections_are_complete_and_valid(root: Path) -> None:
+    """Every setting stands in docs/your-own-data.md, and all its examples are accepted."""
     text = (root / "docs/your-own-data.md").read_text(encoding="utf-8")
-    block = text.split("```yaml")[1].split("```")[0]
-    section = yaml.safe_load(block)["datasets"]["nnunet"]
-    assert set(section) == set(NnUNet.model_fields)
-    create("datasets", "nnunet", section)
+    sections = [yaml.safe_load(block.split("```")[0])["dataset"] for block in text.split("```yaml")[1:]]
+    assert len(sections) > 1
+    for section in sections:
+        dataset = create(Dataset, section.pop("kind"), section)
+        assert create(Dataset, "nnunet", dataset.model_dump()) == dataset
+    fields = {field.alias or name for name, field in NnUNet.model_fields.items()}
+    assert any(set(section) == fields for section in sections)
 
 
-def test_summary_is_json_and_names_what_was_found(tmp_path: Path) -> None:
+def test_description_names_what_was_found(tmp_path: Path) -> None:
     make_pair(tmp_path)
-    found = json.loads(json.dumps(summary(importer(tmp_path, crop_fraction=0.3), image_size=16), allow_nan=False))
-    training = found["training"]
-    assert training["labels"] == {"RV": 1, "MYO": 2, "LV": 3}
-    assert (training["frames"], training["subjects"]) == (12, 6)
-    assert training["views"]["sax"]["annotated"] == ["LV", "MYO", "RV"]
-    assert training["subjects_per_pathology"] == {"DCM": 3, "NOR": 3}
-    assert training["source_spacing_mm"] is None
-    assert 0 < training["labelled_share_outside_crop"] < 1
-    assert sum(training["subjects_per_cohort"].values()) == 6
-    assert found["external"]["views"]["sax"]["annotated"] == ["LV"]
+    found = importer(tmp_path, crop_fraction=0.3).describe(16, ("sax",))
+    json.dumps(found, allow_nan=False)
+    main, other = "Dataset001_Main", "Dataset002_Other"
+    assert found["Labels"] == {main: {"RV": 1, "MYO": 2, "LV": 3}, other: {"LV": 1}}
+    assert found["Folders"]["frames"] == {main: 12, other: 6}
+    assert found["Folders"]["patients"] == {main: 6, other: 3}
+    assert found["Views"][f"{main}, sax"] == {"frames": 12, "patients": 6, "structures": "RV, MYO, LV"}
+    assert found["Views"][f"{other}, sax"]["structures"] == "LV"
+    assert found["Patients by pathology"][main] == {"DCM": 3, "NOR": 3}
+    assert "not stated" in str(found["Folders"]["pixel spacing, mm"][main])
+    assert 0 < found["Folders"]["labelled pixels cut off, %"][main] < 100
+    assert list(found["Cohorts"]) == list(COHORTS)
+    assert [found["Cohorts"][role]["patients"] for role in COHORTS] == [2, 2, 1, 1, 3]
+    assert found["Cohorts"]["segmenter"]["of them for validation"] == 1
+
+
+def test_inspect_prints_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As tables, and nothing that a file's text holds reaches the terminal as markup or escape sequence."""
+    training, _ = make_pair(tmp_path)
+    table = training / "cases.csv"
+    table.write_text(table.read_text().replace("DCM", "[red]DCM\x1b[2J"), encoding="utf-8")
+    entry = SimpleNamespace(kind="nnunet", options={"root": str(tmp_path), "cohorts": COHORTS})
+    monkeypatch.setattr(inspect, "read_params", lambda: SimpleNamespace(dataset=entry, image_size=16, views=["sax"]))
+    inspect.run()
+    printed = capsys.readouterr().out
+    for text in ("segmenter", "Dataset002_Other", "RV, MYO, LV", "[red]DCM\\x1b[2J"):
+        assert text in printed
+    assert "\x1b" not in printed
 
 
 def test_real_short_axis_sets(real_data: Path) -> None:
@@ -330,10 +369,10 @@ def test_real_short_axis_sets(real_data: Path) -> None:
     for name in ("Dataset101_ACDC", "Dataset103_Sunnybrook"):
         if not (real_data / name).is_dir():
             pytest.skip(f"no {name} in {real_data}")
-    dataset = create("datasets", "nnunet", {
-        "root": str(real_data), "training_dataset": "Dataset101_ACDC", "external_dataset": "Dataset103_Sunnybrook",
-        "crop_fraction": 0.65,
-    })  # fmt: skip
+    acdc, sunnybrook = {"dataset": "Dataset101_ACDC"}, {"dataset": "Dataset103_Sunnybrook"}
+    declared = {**{role: COHORTS[role] | acdc for role in MAIN}, "external": sunnybrook}
+    dataset = importer(real_data, cohorts=declared, crop_fraction=0.65)
+    assert dataset.expected_frames(("sax",)) == 1516 + 258
     cohorts = dataset.cohorts(64, ("sax",), seed=2020)
     subjects = {role: frames.table["subject_id"].nunique() for role, frames in cohorts.items()}
     assert subjects == {"generator": 46, "segmenter": 15, "internal": 9, "development": 9, "external": 15}
@@ -367,7 +406,7 @@ def test_real_volumes_with_spacing(real_data: Path, tmp_path: Path) -> None:
     external = importer(tmp_path, crop_fraction=0.65).cohorts(SIZE, ("sax",), seed=1)["external"]
     assert set(external.table["subject_id"]) == {"G1K1V3", "G8R0Z9", "H1N8S6"}
     assert len(external) == 2 * (11 + 11 + 10)
-    assert external.scheme.annotated["sax"] == ("LV", "MYO", "RV")
+    assert external.scheme.annotated["sax"] == ("RV", "MYO", "LV")
     spacing = external.table.groupby("subject_id")["spacing_mm"].first()
     assert spacing["H1N8S6"] == pytest.approx(0.65 * 196 * 1.3333 / SIZE, rel=1e-3)
     blood, muscle = (external.images[external.labels == external.scheme.value(name)].mean() for name in ("LV", "MYO"))

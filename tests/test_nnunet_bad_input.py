@@ -1,4 +1,4 @@
-"""Bad input ends in one message that says what, got, expected, remedy and file; nothing is written."""
+"""Bad input ends in one message that says what, got, expected, remedy and file, before a cohort is made."""
 
 from __future__ import annotations
 
@@ -7,18 +7,36 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
-from bad_input import IMAGE, MASK, TRAINING, Bad, earlier_results, imported, refused, run, write_params
-from nnunet_folder import RV_FIRST, importer, make_pair, write_description
+from nnunet_folder import COHORTS, RV_FIRST, importer, make_pair, write_description
 from PIL import Image
 
-from augbench.core.component import create
 from augbench.core.errors import UserError
-from augbench.datasets.nnunet.summary import summary
+
+IMAGE, MASK = Path("imagesTr/p000_ED_0000.png"), Path("labelsTr/p000_ED.png")
+
+
+@dataclass(frozen=True)
+class Bad:
+    """One bad input.
+
+    Attributes:
+        spoil: what is done to a good folder, that of the first cohort.
+        says, also: patterns that the message must match.
+        fields: settings of the dataset that differ.
+    """
+
+    spoil: Callable[[Path], object]
+    says: str
+    also: str = ""
+    fields: dict[str, object] = field(default_factory=dict)
+    views: tuple[str, ...] = ("sax",)
+    image_size: int = 16
 
 
 def _image(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], object]:
@@ -66,12 +84,6 @@ def _same_picture_elsewhere(folder: Path) -> None:
 def _same_person_elsewhere(folder: Path) -> None:
     _csv("x001_ED,x001", "x001_ED,p001")(folder.parent / "Dataset002_Other")
     _csv("x001_ES,x001", "x001_ES,p001")(folder.parent / "Dataset002_Other")
-
-
-def _one_patient_with_rv(folder: Path) -> None:
-    for path in (folder / "labelsTr").glob("*.png"):
-        if not path.name.startswith("p000"):
-            _rewrite(path, lambda mask: np.where(mask == RV_FIRST["RV"], 0, mask).astype(np.uint8))
 
 
 def _link(path: Path, target: Path) -> None:
@@ -174,13 +186,28 @@ PNG = {
         _drop_csv, "not enough patients", "1 patients", fields={"subject_pattern": r"(?P<subject>p).*"}
     ),
     "too many subjects asked for": Bad(
-        lambda _: None, "not enough patients", "segmenter 40", fields={"segmenter_subjects": 40}
+        lambda _: None, "not enough patients", "internal 40",
+        fields={"cohorts": COHORTS | {"internal": {"dataset": "Dataset001_Main", "subjects": 40}}},
+    ),
+    "more external subjects asked for": Bad(
+        lambda _: None, "not enough patients", "external 99",
+        fields={"cohorts": COHORTS | {"external": {"dataset": "Dataset002_Other", "subjects": 99}}},
+    ),
+    "cohort from a folder that is not there": Bad(
+        lambda _: None, "Dataset009_None is missing", "holds Dataset001_Main, Dataset002_Other",
+        fields={"cohorts": COHORTS | {"external": {"dataset": "Dataset009_None"}}},
     ),
     "view without frames": Bad(lambda _: None, "view 2ch has no frames", "views sax", views=("sax", "2ch")),
     "same person at both sites": Bad(_same_person_elsewhere, "subject 'p001' is in two splits"),
     "same picture at both sites": Bad(_same_picture_elsewhere, "same image is in two datasets", "x001_ES"),
-    "nothing in common": Bad(_labels({"background": 0, "RV": 1, "MYO": 2, "scar": 3}), "labelled in both datasets"),
-    "label missing in the segmenter cohort": Bad(_one_patient_with_rv, "structure 'RV'.*is in no mask of split"),
+    "nothing in common": Bad(
+        _labels({"background": 0, "RV": 1, "MYO": 2, "scar": 3}),
+        "no structure of view 'sax' is labelled in Dataset002_Other", "one of RV, MYO, scar",
+    ),
+    "no label at all": Bad(
+        lambda folder: [_rewrite(path, np.zeros_like) for path in (folder / "labelsTr").iterdir()],
+        "no structure of view 'sax' is labelled in Dataset001_Main", "empty masks",
+    ),
     "link in a circle": Bad(lambda folder: _link(folder / IMAGE, folder / IMAGE), "no file", "Too many levels"),
     "folder link in a circle": Bad(lambda folder: _link(folder, folder), "is missing", "Too many levels"),
     "link to nowhere": Bad(lambda folder: _link(folder / MASK, Path("/nowhere")), "no file", "symbolic link"),
@@ -200,27 +227,32 @@ PNG = {
 }  # fmt: skip
 
 
-def _require_refused(workspace: Path, bad: Bad) -> None:
-    """`augbench prepare` on a spoilt training folder, beside results of an earlier run."""
-    content = imported(workspace, **bad.fields) | {"views": list(bad.views), "image_size": bad.image_size}
-    earlier_results(workspace)
-    write_params(workspace, content)
-    bad.spoil(workspace / TRAINING)
-    message = refused(workspace, "prepare")
-    assert re.search(bad.says, message), message
-    assert re.search(bad.also, message), message
+def _require_refused(root: Path, bad: Bad) -> None:
+    """`cohorts` and `describe` on a spoilt folder say the same."""
+    make_pair(root, subjects=6)
+    bad.spoil(root / "Dataset001_Main")
+    messages = []
+    for read in (lambda dataset: dataset.cohorts(bad.image_size, bad.views, 1),
+                 lambda dataset: dataset.describe(bad.image_size, bad.views)):  # fmt: skip
+        with pytest.raises(UserError) as caught:
+            read(importer(root, **bad.fields))
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    for pattern in (bad.says, bad.also):
+        assert re.search(pattern, messages[0]), messages[0]
+    for name in ("got:", "expected:", "remedy:", "file:"):
+        assert len(re.findall(rf"^  {name} +\S", messages[0], flags=re.MULTILINE)) == 1, messages[0]
 
 
 @pytest.mark.parametrize("bad", PNG.values(), ids=PNG.keys())
 def test_png_folder(tmp_path: Path, bad: Bad) -> None:
-    _require_refused(tmp_path, bad)
+    _require_refused(tmp_path / "raw", bad)
 
 
 def test_the_unspoilt_folder_is_accepted(tmp_path: Path) -> None:
     """Without this, every refusal could have another cause."""
-    write_params(tmp_path, imported(tmp_path))
-    assert run(tmp_path, "prepare")[0] == 0
-    assert (tmp_path / "data/cohort/external/manifest.json").is_file()
+    make_pair(tmp_path, subjects=6)
+    assert len(importer(tmp_path).cohorts(16, ("sax",), 1)["external"]) == 6
 
 
 def _volume(folder: Path, image: np.ndarray, mask: np.ndarray, *, mask_zooms: tuple[float, ...] = (1, 1, 8)) -> None:
@@ -280,42 +312,48 @@ NIFTI = {
 
 @pytest.mark.parametrize("bad", NIFTI.values(), ids=NIFTI.keys())
 def test_nifti_folder(tmp_path: Path, bad: Bad) -> None:
-    _require_refused(tmp_path, bad)
+    _require_refused(tmp_path / "raw", bad)
+
+
+def _with_cohort(**fields: object) -> dict[str, object]:
+    return {"cohorts": COHORTS | {"internal": {"dataset": "Dataset001_Main", **fields}}}
 
 
 PARAMETERS = {
     "misspelt": ({"crop_fractoin": 0.5}, "did you mean 'crop_fraction'?"),
     "out of range": ({"crop_fraction": 1.5}, "crop_fraction"),
-    "escaping folder name": ({"training_dataset": "../secret"}, "training_dataset"),
-    "no name": ({"external_dataset": ""}, "external_dataset"),
-    "parent as name": ({"external_dataset": ".."}, "external_dataset"),
-    "same folder twice": ({"external_dataset": "Dataset001_Main"}, "must be different datasets"),
+    "no cohort": ({"cohorts": {}}, "cohorts"),
+    "misspelt in a cohort": (_with_cohort(shar=0.1), "did you mean 'share'?"),
+    "misspelt in an override": ({"overrides": {"Dataset001_Main": {"chanel": 1}}}, "did you mean 'channel'?"),
+    "escaping folder name": (_with_cohort(dataset="../secret"), "cohorts.internal.dataset"),
+    "no name": (_with_cohort(dataset=""), "cohorts.internal.dataset"),
+    "parent as name": (_with_cohort(dataset=".."), "cohorts.internal.dataset"),
+    "two cohorts take the rest": (_with_cohort(), "internal all others (at least 1)"),
+    "shares above 1": (_with_cohort(share=0.8), "internal 0.8 of all"),
+    "shares leave no rest": (_with_cohort(share=0.675), "one cohort at most without share"),
+    "share and number": (_with_cohort(share=0.1, subjects=2), "either share or subjects"),
+    "share of more than all": (_with_cohort(share=12), "less than or equal to 1"),
+    "share as truth": (_with_cohort(share=True), "not true or false"),
     "pattern without subject": ({"subject_pattern": r"(\w+)_.*"}, "(?P<subject>...)"),
     "pattern not valid": ({"subject_pattern": "(?P<subject>"}, "a regular expression"),
     "override of a stranger": ({"overrides": {"Dataset009": {"crop_fraction": 0.5}}}, "Dataset009"),
     "override out of range": ({"overrides": {"Dataset001_Main": {"crop_fraction": 7}}}, "crop_fraction"),
     "override pattern": ({"overrides": {"Dataset001_Main": {"subject_pattern": ".*"}}}, "(?P<subject>...)"),
     "percentiles fall": ({"intensity_percentiles": [90, 10]}, "must rise"),
-    "one patient to train and validate": ({"segmenter_subjects": 1}, "segmenter_subjects"),
-    "negative number": ({"internal_subjects": -3}, "internal_subjects"),
+    "one patient to train and validate": (_with_cohort(subjects=1, validation_fraction=0.5), "one trains and one"),
+    "negative number": (_with_cohort(subjects=-3), "cohorts.internal.subjects"),
 }
 
 
 @pytest.mark.parametrize(("fields", "says"), PARAMETERS.values(), ids=PARAMETERS.keys())
 def test_parameters(fields: dict[str, object], says: str) -> None:
-    section = {"root": "x", "training_dataset": "Dataset001_Main", "external_dataset": "Dataset002_Other", **fields}
     with pytest.raises(UserError) as caught:
-        create("datasets", "nnunet", section)
+        importer(Path("x"), **fields)
     assert says in str(caught.value)
 
 
-def test_summary_refuses_what_prepare_refuses(tmp_path: Path) -> None:
-    training, _ = make_pair(tmp_path)
-    (training / MASK).unlink()
-    with pytest.raises(UserError, match="image without mask"):
-        summary(importer(tmp_path))
-
-
 def test_real_images_cannot_be_drawn_afresh(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot draw fresh subjects"):
-        importer(tmp_path).draw(["sax"], np.arange(2), 16)
+    dataset = importer(tmp_path)
+    assert not dataset.can_draw
+    with pytest.raises(UserError, match="cannot draw fresh patients"):
+        dataset.draw(["sax"], np.arange(2), 16)

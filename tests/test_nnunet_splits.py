@@ -8,24 +8,50 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nnunet_folder import RV_FIRST, importer, make_dataset, make_pair
-from pydantic import ValidationError
+from nnunet_folder import COHORTS, RV_FIRST, importer, make_dataset, make_pair
 
 from augbench.core.errors import UserError
-from augbench.datasets.nnunet.persons import same_persons
-from augbench.datasets.nnunet.splits import cohort_sizes, cut, stratified_order, validation_subjects
+from augbench.core.types import Frames
+from augbench.datasets.nnunet.patients import FolderCohort, cohort_sizes, deal, same_persons, stratified_order
 
 FILE = Path("Dataset001_Main")
 GROUPS = {f"s{number:02d}": "ABCDE"[number % 5] for number in range(80)}
 
 
+def part(**fields: object) -> FolderCohort:
+    return FolderCohort(dataset=FILE.name, **fields)
+
+
+def patients(cohorts: dict[str, Frames], name: str) -> set[str]:
+    return set(cohorts[name].table["subject_id"])
+
+
 @pytest.mark.parametrize("seed", range(5))
-def test_every_cohort_has_every_pathology_in_proportion(seed: int) -> None:
-    order = stratified_order(GROUPS, np.random.default_rng(seed))
-    assert sorted(order) == sorted(GROUPS)
-    for members in cut(order, {"generator": 45, "segmenter": 15, "internal": 10, "development": 10}).values():
-        counts = Counter(GROUPS[name] for name in members)
-        assert all(abs(counts[group] - len(members) / 5) <= 1 for group in "ABCDE")
+def test_every_cohort_and_split_has_every_pathology_in_proportion(seed: int) -> None:
+    cohorts = {
+        "generator": part(),
+        "segmenter": part(subjects=25, validation_fraction=0.4),
+        "internal": part(share=0.1),
+    }
+    dealt = deal(GROUPS, cohorts, seed, FILE)
+    assert sorted(name for members in dealt.values() for name in members) == sorted(GROUPS)
+    assert {cohort: len(members) for cohort, members in dealt.items()} == {
+        "generator": 47, "segmenter": 25, "internal": 8,
+    }  # fmt: skip
+    for members in dealt.values():
+        for split in set(members.values()):
+            counts = Counter(GROUPS[name] for name, own in members.items() if own == split)
+            assert all(abs(counts[group] - counts.total() / 5) <= 1 for group in "ABCDE")
+
+
+def test_a_validation_part_elsewhere_moves_nobody() -> None:
+    """Who validates follows from the cohort's name: a part in one cohort changes nothing in the others."""
+    before = {"a": part(share=0.5), "b": part(validation_fraction=0.25)}
+    after = {"a": part(share=0.5, validation_fraction=0.25), "b": part(validation_fraction=0.25)}
+    first, second = (deal(GROUPS, cohorts, 3, FILE) for cohorts in (before, after))
+    assert first["b"] == second["b"]
+    assert list(first["a"]) == list(second["a"])
+    assert Counter(second["a"].values()) == {"train": 30, "validation": 10}
 
 
 def test_unequal_groups_are_spread_too() -> None:
@@ -41,20 +67,20 @@ def test_order_follows_from_the_seed_and_not_from_the_listing() -> None:
 
 
 def test_sizes_by_number_fraction_and_rest() -> None:
-    wanted = {"generator": None, "segmenter": 0.2, "internal": 9, "development": 0.01}
-    minimum = dict.fromkeys(wanted, 1) | {"segmenter": 2}
-    assert cohort_sizes(79, wanted, minimum, FILE) == {
-        "generator": 54, "segmenter": 15, "internal": 9, "development": 1,
+    wanted = {
+        "generator": part(), "segmenter": part(share=0.2, validation_fraction=0.2), "internal": part(subjects=9),
+        "development": part(share=0.01),
     }  # fmt: skip
-    assert cohort_sizes(100, {"internal": 0.29}, {"internal": 1}, FILE) == {"internal": 29}
+    assert cohort_sizes(79, wanted, FILE) == {"generator": 54, "segmenter": 15, "internal": 9, "development": 1}
+    assert cohort_sizes(100, {"internal": part(share=0.29)}, FILE) == {"internal": 29}
     with pytest.raises(UserError, match="not enough patients"):
-        cohort_sizes(12, wanted, minimum, FILE)
+        cohort_sizes(12, wanted, FILE)
 
 
-def test_validation_never_takes_everybody() -> None:
-    few = {"a": "", "b": ""}
-    assert len(validation_subjects(few, 0.9, np.random.default_rng(0))) == 1
-    assert len(validation_subjects(few, 0.01, np.random.default_rng(0))) == 1
+@pytest.mark.parametrize("fraction", [0.01, 0.9])
+def test_validation_never_takes_everybody_or_nobody(fraction: float) -> None:
+    dealt = deal({"a": "", "b": ""}, {"segmenter": part(validation_fraction=fraction)}, 0, FILE)
+    assert sorted(dealt["segmenter"].values()) == ["train", "validation"]
 
 
 def test_frames_of_a_patient_stay_together(tmp_path: Path) -> None:
@@ -75,21 +101,25 @@ def test_the_seed_decides_who_and_repeats(tmp_path: Path) -> None:
     assert any(set(first[role].table["subject_id"]) != set(other[role].table["subject_id"]) for role in first)
 
 
-def test_development_from_a_third_site(tmp_path: Path) -> None:
-    make_pair(tmp_path)
+def test_a_third_site_moves_nobody_of_the_first(tmp_path: Path) -> None:
+    make_pair(tmp_path, subjects=12)
     make_dataset(tmp_path / "Dataset003_Third", RV_FIRST, 4, prefix="d", seed=3)
-    dataset = importer(tmp_path, development_dataset="Dataset003_Third", development_subjects=None)
-    cohorts = dataset.cohorts(16, ("sax",), seed=1)
-    assert set(cohorts["development"].table["site"]) == {"Dataset003_Third"}
-    assert cohorts["development"].table["subject_id"].nunique() == 4
-    with pytest.raises(ValidationError, match="development_subjects may be null only"):
-        importer(tmp_path, development_subjects=None)
+    before = {name: cohort for name, cohort in COHORTS.items() if name != "development"}
+    after = {**before, "elsewhere": {"dataset": "Dataset003_Third"}}
+    first, second = (importer(tmp_path, cohorts=declared).cohorts(16, ("sax",), 1) for declared in (before, after))
+    assert list(second) == [*first, "elsewhere"]
+    assert all(patients(first, name) == patients(second, name) for name in first)
+    assert set(second["elsewhere"].table["site"]) == {"Dataset003_Third"}
+    assert len(patients(second, "elsewhere")) == 4
 
 
-def test_fewer_external_patients(tmp_path: Path) -> None:
+def test_patients_that_no_cohort_asks_for_stay_out(tmp_path: Path) -> None:
     make_pair(tmp_path)
-    external = importer(tmp_path, external_subjects=2).cohorts(16, ("sax",), 1)["external"]
-    assert external.table["subject_id"].nunique() == 2
+    declared = {"segmenter": {"dataset": "Dataset001_Main", "subjects": 2}, "external": COHORTS["external"]}
+    dataset = importer(tmp_path, cohorts=declared)
+    cohorts = dataset.cohorts(16, ("sax",), 1)
+    assert {name: len(patients(cohorts, name)) for name in cohorts} == {"segmenter": 2, "external": 3}
+    assert dataset.expected_frames(("sax",)) == sum(map(len, cohorts.values())) == 10
 
 
 def test_same_pictures_under_two_ids_are_one_person() -> None:

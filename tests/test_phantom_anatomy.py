@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from augbench.datasets.phantom.chambers import moment, volumes_ml
-from augbench.datasets.phantom.render import ANNOTATED, STRUCTURES, majority_label, render, subject_of
-from augbench.datasets.phantom.sites import MAIN, SITES
+from augbench.datasets.tof_phantom.chambers import moment, volumes_ml
+from augbench.datasets.tof_phantom.render import ANNOTATED, STRUCTURES, majority_label, render, subject_of
+from augbench.datasets.tof_phantom.sites import MAIN, SITES
 
 LV, MYO, RV, RA, LA = 1, 2, 3, 4, 5
 SUBJECTS = 12

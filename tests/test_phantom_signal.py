@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from augbench.core.seeding import child_rng
-from augbench.datasets.phantom import acquisition
-from augbench.datasets.phantom.plane import FACTOR, Grid, Plane, smooth_field, view_plane
-from augbench.datasets.phantom.render import render, subject_of
-from augbench.datasets.phantom.sites import DEVELOPMENT, EXTERNAL, MAIN, SITES, Site
-from augbench.datasets.phantom.tissue import Tissue, bssfp_signal, off_resonance_profile, signal_table
+from augbench.datasets.tof_phantom import acquisition
+from augbench.datasets.tof_phantom.plane import FACTOR, Grid, Plane, smooth_field, view_plane
+from augbench.datasets.tof_phantom.render import render, subject_of
+from augbench.datasets.tof_phantom.sites import DEVELOPMENT, EXTERNAL, MAIN, SITES, Site
+from augbench.datasets.tof_phantom.tissue import Tissue, bssfp_signal, off_resonance_profile, signal_table
 
 
 def test_bssfp_against_a_hand_value() -> None:

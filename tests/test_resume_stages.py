@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 import torch
 
+from augbench.core.arms import Arm, Run, arms_of
 from augbench.core.params import Params
 from augbench.core.shards import kept_blocks, write_shards
 from augbench.core.types import LabelScheme, Pairs
 from augbench.runtime.checkpoints import Checkpoints
-from augbench.stages import evaluate
+from augbench.stages import scoring
 from tests.test_training import discs
 
 FRAMES, BLOCK, SHARD = 17, 3, 5
@@ -83,29 +84,28 @@ def test_stopped_scoring_goes_on_with_the_runs_it_has(
     smoke: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(evaluate, "_PART", 2)
-    params = smoke.model_copy(update={"controls": [], "segmenter_seeds": [0]})
+    monkeypatch.setattr(scoring, "_PART", 2)
     loaded: list[str] = []
 
-    def load(_: Params, task: Any) -> tuple[torch.nn.Module, list[str]]:
-        loaded.append(task.name)
-        torch.manual_seed(len(task.name))
+    def load(arm: Arm, run: Run) -> tuple[torch.nn.Module, list[str]]:
+        loaded.append(f"{arm.name}/{run.name}")
+        torch.manual_seed(len(run.name))
         return torch.nn.Conv2d(1, 3, 3, padding=1), ["LV", "MYO"]
 
-    monkeypatch.setattr(evaluate, "load_network", load)
+    monkeypatch.setattr(scoring, "load_network", load)
     frames = discs(5)
-    metrics = {"dice": {}, "hd95": {}}
+    runs = [run for arm in arms_of(smoke) for run in arm.runs]
 
-    def score(checkpoints: Checkpoints | None) -> tuple[bytes, dict[str, bytes]]:
+    def score(checkpoints: Checkpoints | None) -> tuple[bytes, dict[Run, bytes]]:
         loaded.clear()
-        shown = evaluate.shown_runs(evaluate.all_runs(params))
-        rows, maps = evaluate.score_runs(params, frames, metrics, "test", checkpoints, shown)
-        return rows.to_csv().encode(), {name: array.tobytes() for name, array in maps.items()}
+        work = scoring.Scoring(smoke, frames, {"dice": {}, "hd95": {}}, "test", runs[:2])
+        rows = work.rows(checkpoints)
+        return rows.to_csv().encode(), {run: array.tobytes() for run, array in work.maps.items()}
 
     expected = score(None)
-    # Three runs of three parts each: stopped within the first, and at the end of the second.
+    # Three parts a run: stopped within the first run, and at the end of the second.
     for parts in (2, 4):
         with pytest.raises(SystemExit):
             score(StopsAfter(parts))
-    assert score(StopsAfter(99)) == expected
-    assert loaded == ["pggan-mixed-1-0-0"]
+    assert score(StopsAfter(999)) == expected
+    assert loaded == [f"{run.arm}/{run.name}" for run in runs[2:]]

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from augbench.core.component import create
 from augbench.core.params import Params
 from augbench.runtime.checkpoints import Checkpoints
+from augbench.segmenters.base import Segmenter
 from augbench.training.fit import fit
-from tests.test_training import discs
+from tests.test_training import alone, discs
 
 STEPS, VALIDATE_EVERY = 7, 3
 
@@ -39,14 +40,14 @@ def _train(smoke: Params, checkpoints: Checkpoints | None, selection: str) -> tu
     torch.manual_seed(3)
     # Dropout draws from torch's own generator, which has to be saved, too.
     network = nn.Sequential(
-        create("segmenters", "monai_unet", {"features": [8, 8, 8, 8, 8, 8]}).build(3, 32), nn.Dropout(0.2)
+        create(Segmenter, "monai_unet", {"features": [8, 8, 8, 8, 8, 8]}).build(3, 32), nn.Dropout(0.2)
     )
     # What another part of the process drew must not matter.
     torch.manual_seed(int(torch.seed()))
     frames = discs(6)
     training = smoke.training.model_copy(update=changes)
-    options: dict[str, Any] = {"seed": 5, "accelerator": "cpu", "description": "test", "checkpoints": checkpoints}
-    curve = fit(network, frames.pairs, frames.take(range(2)), training, smoke.augmentation, **options)
+    options: dict[str, Any] = {"seed": 5, "description": "test", "checkpoints": checkpoints}
+    curve = fit(network, alone(frames), frames.take(range(2)), training, smoke.augmentation, smoke.compute, **options)
     return network.state_dict(), curve
 
 

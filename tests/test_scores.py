@@ -299,10 +299,10 @@ def test_anisotropic_spacing_belongs_to_its_axis() -> None:
     assert missed == pytest.approx(np.sqrt((4 * 8.0) ** 2 + (5 * 1.5) ** 2 + (6 * 0.5) ** 2))
 
 
-@pytest.mark.parametrize("name", available("scores"))
+@pytest.mark.parametrize("name", available(SegmentationScore))
 class TestEveryScore:
     def test_shows_itself(self, name: str) -> None:
-        component = create("scores", name)
+        component = create(SegmentationScore, name)
         assert isinstance(component, SegmentationScore)
         assert component.title.strip()
         assert component.unit in ("", "mm", "%", "ml")
@@ -310,7 +310,7 @@ class TestEveryScore:
         assert 0 <= component.decimals <= 6
 
     def test_is_best_for_a_perfect_prediction(self, name: str) -> None:
-        component = create("scores", name)
+        component = create(SegmentationScore, name)
         perfect, worse = value(component, SQUARE, SQUARE), value(component, SQUARE, LINE)
         assert perfect > worse if component.higher_is_better else perfect < worse
 

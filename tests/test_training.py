@@ -9,13 +9,15 @@ import pandas as pd
 import pytest
 import torch
 
-from augbench.core.component import create
+from augbench.core.component import available, create
 from augbench.core.errors import UserError
 from augbench.core.params import Params
 from augbench.core.types import FRAME_COLUMNS, Frames, LabelScheme
 from augbench.training.augment import normalise
-from augbench.training.batches import AugmentedFrames
-from augbench.training.fit import fit, predict, validation_dice
+from augbench.regimes.base import Phase, Regime
+from augbench.segmenters.base import Segmenter
+from augbench.training.batches import AugmentedFrames, draw_order
+from augbench.training.fit import Pool, fit, predict, validation_dice
 
 SCHEME = LabelScheme(("LV", "MYO"), {"sax": ("LV", "MYO")})
 
@@ -34,12 +36,21 @@ def discs(count: int, size: int = 32) -> Frames:
     return Frames(pairs, table.assign(view="sax", spacing_mm=1.0), SCHEME)
 
 
+def alone(frames: Frames) -> Pool:
+    """A pool of these frames and no synthetic one."""
+    return Pool(frames.pairs, frames.pairs[:0], [Phase(1.0, len(frames), 0)])
+
+
 def _fit(smoke: Params, frames: Frames, seed: int, **changes: Any) -> tuple[Any, list[dict[str, float]]]:
-    training = smoke.training.model_copy(update={"steps": 12, "batch_size": 4, "validate_every": 6} | changes)
+    settings = {"steps": 12, "batch_size": 4, "validate_every": 6, "selection": "best"} | changes
+    training = smoke.training.model_copy(update=settings)
     torch.manual_seed(seed)
-    network = create("segmenters", "monai_unet", {"features": [8, 8, 16, 16, 32, 8]}).build(3, frames.image_size)
-    options = {"seed": seed, "accelerator": "cpu", "description": "test"}
-    return network, fit(network, frames.pairs, frames.take(range(2)), training, smoke.augmentation, **options)
+    network = create(Segmenter, "monai_unet", {"features": [8, 8, 16, 16, 32, 8]}).build(3, frames.image_size)
+    validation = frames.take(range(2))
+    curve = fit(
+        network, alone(frames), validation, training, smoke.augmentation, smoke.compute, seed=seed, description="test"
+    )
+    return network, curve
 
 
 def test_every_arm_takes_the_same_number_of_optimiser_steps(smoke: Params, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,14 +94,40 @@ def test_last_selection_never_looks_at_validation_labels(smoke: Params) -> None:
     assert all("validation_dice" not in row for row in curve)
 
 
-def test_draws_are_even_and_follow_from_place_and_seed(smoke: Params) -> None:
+def _augmented(frames: Frames, places: int, params: Any, seed: int) -> AugmentedFrames:
+    order = draw_order([Phase(1.0, len(frames), 0)], places, 1, len(frames), seed)
+    return AugmentedFrames(frames.pairs, frames.pairs[:0], order, params, seed)
+
+
+def test_draws_follow_from_place_and_seed(smoke: Params) -> None:
     frames = discs(5)
-    draws = AugmentedFrames(frames.pairs, 15, smoke.augmentation, seed=9)
-    assert sorted(draws._order[:5]) == sorted(draws._order[5:10]) == list(range(5))
-    again = AugmentedFrames(frames.pairs, 15, smoke.augmentation, seed=9)
-    last = again[14]
+    draws = _augmented(frames, 15, smoke.augmentation, seed=9)
+    last = _augmented(frames, 15, smoke.augmentation, seed=9)[14]
     assert torch.equal(draws[14][0], last[0])
     assert torch.equal(draws[14][1], last[1])
+
+
+def test_every_frame_of_the_pool_is_drawn_once_before_any_is_drawn_again() -> None:
+    order = draw_order([Phase(1.0, 3, 4)], steps=7, batch_size=3, real=10, seed=1)
+    assert len(order) == 21
+    # Real frames are the first of ten, synthetic ones stand behind all ten.
+    assert all(set(order[at : at + 7]) == {0, 1, 2, 10, 11, 12, 13} for at in (0, 7, 14))
+
+
+def test_a_real_share_holds_in_every_batch_whatever_the_dose() -> None:
+    for dose in (4, 400):
+        order = draw_order([Phase(1.0, 8, dose, real_share=0.25)], steps=50, batch_size=4, real=8, seed=1)
+        batches = order.reshape(50, 4)
+        assert ((batches < 8).sum(axis=1) == 1).all()
+        assert np.bincount(batches[batches < 8], minlength=8).max() <= 7  # 50 draws of 8 frames, evenly
+        assert len(np.unique(batches[batches >= 8])) == min(dose, 150)
+
+
+def test_phases_follow_one_another_at_the_stated_steps() -> None:
+    order = draw_order([Phase(0.3, 0, 5), Phase(1.0, 4, 0)], steps=10, batch_size=2, real=4, seed=1)
+    assert (order[:6] >= 4).all()
+    assert (order[6:] < 4).all()
+    assert len(order) == 20
 
 
 def test_augmentation_makes_no_new_label_and_moves_mask_with_image(smoke: Params) -> None:
@@ -99,7 +136,7 @@ def test_augmentation_makes_no_new_label_and_moves_mask_with_image(smoke: Params
     )
     frames = discs(8)
     for place in range(8):
-        image, label = AugmentedFrames(frames.pairs, 8, params, seed=2)[place]
+        image, label = _augmented(frames, 8, params, seed=2)[place]
         assert set(label.unique().tolist()) <= {0, 1, 2}
         assert abs(float(image.mean())) < 1e-4
         # The disc stays the brightest and its ring the darkest part, wherever they went.
@@ -119,7 +156,7 @@ def test_a_constant_image_is_normalised_to_zero() -> None:
 
 @pytest.mark.parametrize(("name", "options"), [("monai_unet", {}), ("smp_unet", {"encoder": "resnet18"})])
 def test_segmenters_keep_the_contract(name: str, options: dict[str, Any]) -> None:
-    segmenter = create("segmenters", name, options)
+    segmenter = create(Segmenter, name, options)
     network = segmenter.build(4, 64).eval()
     with torch.inference_mode():
         assert network(torch.zeros(2, 1, 64, 64)).shape == (2, 4, 64, 64)
@@ -131,27 +168,67 @@ def test_segmenters_keep_the_contract(name: str, options: dict[str, Any]) -> Non
 def test_encoder_weights_come_from_a_local_file_or_not_at_all(tmp_path: Any) -> None:
     from safetensors.torch import save_file
 
-    network = create("segmenters", "smp_unet", {}).build(2, 64)
+    network = create(Segmenter, "smp_unet", {}).build(2, 64)
     path = tmp_path / "encoder.safetensors"
     save_file(network.encoder.state_dict(), path)
-    loaded = create("segmenters", "smp_unet", {"encoder_weights": path}).build(2, 64)
+    loaded = create(Segmenter, "smp_unet", {"encoder_weights": path}).build(2, 64)
     name = next(iter(network.encoder.state_dict()))
     assert torch.equal(loaded.encoder.state_dict()[name], network.encoder.state_dict()[name])
     with pytest.raises(UserError, match="encoder weights cannot be used"):
-        create("segmenters", "smp_unet", {"encoder_weights": tmp_path / "none.safetensors"}).build(2, 64)
+        create(Segmenter, "smp_unet", {"encoder_weights": tmp_path / "none.safetensors"}).build(2, 64)
     with pytest.raises(UserError, match="unknown encoder 'resnet-18'"):
-        create("segmenters", "smp_unet", {"encoder": "resnet-18"}).build(2, 64)
+        create(Segmenter, "smp_unet", {"encoder": "resnet-18"}).build(2, 64)
 
 
 @pytest.mark.parametrize(
     ("regime", "options", "expected"),
-    [("real", {}, (10, 0)), ("synthetic", {}, (0, 50)), ("mixed", {"synthetic_per_real": 2.5}, (10, 25))],
+    [
+        ("real", {}, [Phase(1.0, 10, 0)]),
+        ("synthetic", {}, [Phase(1.0, 0, 50)]),
+        ("mixed", {"synthetic_per_real": 2.5}, [Phase(1.0, 10, 25)]),
+        ("mixed", {"synthetic_per_real": 1, "real_share": 0.5}, [Phase(1.0, 10, 10, 0.5)]),
+        ("pretrain", {"fraction": 0.4}, [Phase(0.4, 0, 50), Phase(1.0, 10, 0)]),
+    ],
 )
-def test_regimes_choose_their_pool(regime: str, options: dict[str, float], expected: tuple[int, int]) -> None:
-    pool = create("regimes", regime, options).pool(10, 50)
-    assert (pool.real, pool.synthetic) == expected
+def test_regimes_say_what_is_drawn_when(regime: str, options: dict[str, float], expected: list[Phase]) -> None:
+    assert create(Regime, regime, options).phases(10, 50) == expected
+
+
+@pytest.mark.parametrize("kind", available(Regime))
+def test_every_regime_fills_the_whole_training_with_frames_it_may_use(kind: str) -> None:
+    """The contract: phases in order that end at 1, and no synthetic frame in a regime that says it needs none."""
+    options = {"mixed": {"synthetic_per_real": 2}, "pretrain": {"fraction": 0.5}}.get(kind, {})
+    regime = create(Regime, kind, options)
+    phases = regime.phases(10, 50 if regime.needs_synthetic else 0)
+    ends = [phase.until for phase in phases]
+    assert ends == sorted(ends)
+    assert ends[-1] == 1.0
+    assert all(phase.real + phase.synthetic > 0 for phase in phases)
+    assert any(phase.synthetic for phase in phases) == regime.needs_synthetic
 
 
 def test_a_regime_that_asks_for_too_many_frames_says_how_many() -> None:
     with pytest.raises(UserError, match=r"more frames than were sampled[\s\S]*at least 60[\s\S]*raise sampling.frames"):
-        create("regimes", "mixed", {"synthetic_per_real": 6}).pool(10, 50)
+        create(Regime, "mixed", {"synthetic_per_real": 6}).phases(10, 50)
+
+
+def test_best_selection_without_validation_patients_is_refused(smoke: Params) -> None:
+    frames = discs(4)
+    training = smoke.training.model_copy(update={"selection": "best"})
+    network = create(Segmenter, "monai_unet", {"features": [8, 8, 16, 16, 32, 8]}).build(3, 32)
+    with pytest.raises(UserError, match=r"no validation patients[\s\S]*selection to last"):
+        fit(
+            network, alone(frames), frames.take([]), training, smoke.augmentation, smoke.compute, seed=1, description="t"
+        )
+
+
+def test_a_missing_gpu_is_one_message(smoke: Params) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    frames = discs(4)
+    compute = smoke.compute.model_copy(update={"accelerator": "gpu"})
+    network = create(Segmenter, "monai_unet", {"features": [8, 8, 16, 16, 32, 8]}).build(3, 32)
+    with pytest.raises(UserError, match="no GPU was found"):
+        fit(
+            network, alone(frames), frames, smoke.training, smoke.augmentation, compute, seed=1, description="test"
+        )

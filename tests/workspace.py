@@ -1,4 +1,4 @@
-"""A scratch copy of this checkout in which a pipeline runs with its own code."""
+"""A scratch copy of this checkout in which a study runs with the copy's own code."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ ROOT = Path(__file__).parent.parent
 
 
 class Workspace:
-    """A copy of the checkout with its own code on the path."""
+    """A copy of the checkout, seen from the folder of one study.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environment = os.environ | {"PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
+    Attributes:
+        root: of the repository.
+        folder: of the study, where every command runs.
+    """
+
+    def __init__(self, root: Path, study: str = "studies/smoke") -> None:
+        self.root, self.folder = root, root / study
+        self.environment = os.environ | {"PYTHONPATH": str(root / "src"), "OMP_NUM_THREADS": "1"}
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
@@ -33,7 +38,7 @@ class Workspace:
 
     def changed_stages(self) -> set[str]:
         """Stages that DVC would run because of their own deps, params or outs."""
-        return set(json.loads(self.dvc("status", "--json").stdout))
+        return set(json.loads(self.dvc("status", "--json", "dvc.yaml").stdout))
 
     def locked_stages(self) -> dict[str, dict[str, Any]]:
         """dvc.lock: command, deps, params and outs of every stage with their checksums."""
@@ -59,16 +64,16 @@ def dvc_command(*arguments: str) -> list[str]:
 
 
 def copy_checkout(folder: Path) -> Workspace:
-    """Every file that git tracks or would track, without results, as a new repository with the smoke preset."""
+    """Every file that git tracks or would track, without results, as a new repository; its smoke study."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     for name in listed.stdout.splitlines():
-        if name.startswith("reports/") or name == "dvc.lock" or not (ROOT / name).is_file():
+        path = Path(name)
+        if "reports" in path.parts[:3] or path.name == "dvc.lock" or not (ROOT / name).exists():
             continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
+        shutil.copy(ROOT / name, folder / name, follow_symlinks=False)
     workspace = Workspace(folder)
-    assert workspace.run("git", "init", "-q").returncode == 0
-    assert workspace.augbench("preset", "smoke").returncode == 0
+    assert workspace.run("git", "init", "-q", str(folder)).returncode == 0
     return workspace

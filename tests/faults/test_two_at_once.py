@@ -19,12 +19,12 @@ STAGE = "stages:\n  work:\n    cmd: echo begun >begun && cat end >out.txt\n    o
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    workspace = Workspace(tmp_path)
+    workspace = Workspace(tmp_path, ".")
     workspace.environment |= {"PYTHONPATH": str(ROOT / "src")}
     assert workspace.run("git", "init", "-q").returncode == 0
     assert workspace.dvc("init", "-q").returncode == 0
     (tmp_path / "dvc.yaml").write_text(STAGE, encoding="utf-8")
-    (tmp_path / "params.yaml").write_bytes((ROOT / "presets/smoke.yaml").read_bytes())
+    (tmp_path / "params.yaml").write_bytes((ROOT / "studies/smoke/params.yaml").read_bytes())
     os.mkfifo(tmp_path / "begun")
     os.mkfifo(tmp_path / "end")
     return workspace

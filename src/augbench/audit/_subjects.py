@@ -9,7 +9,11 @@ from augbench.core.errors import UserError
 
 
 def subject_codes(subjects: NDArray[np.generic] | None, n_frames: int) -> NDArray[np.intp]:
-    """(n,) patient number of each frame, 0 to the number of patients - 1; each frame its own when None."""
+    """(n,) patient number of each frame, 0 to the number of patients - 1; each frame its own when None.
+
+    Raises:
+        ValueError: not one subject a frame.
+    """
     if subjects is None:
         return np.arange(n_frames)
     if len(subjects) != n_frames:
@@ -26,15 +30,15 @@ def deal_blocks(codes: NDArray[np.intp], n_blocks: int, rng: np.random.Generator
 
 
 def require_features(**arrays: NDArray[np.floating]) -> None:
-    """Arrays must be (n, d) with n >= 2, one d, finite.
+    """Arrays must be (n, d) with n >= 1, one d, finite.
 
     Raises:
         ValueError: names the array.
     """
     widths = set()
     for name, array in arrays.items():
-        if array.ndim != 2 or len(array) < 2:
-            raise ValueError(f"{name} features must be (n, d) with n >= 2, got {array.shape}")
+        if array.ndim != 2 or len(array) == 0:
+            raise ValueError(f"{name} features must be (n, d) with n >= 1, got {array.shape}")
         if not np.isfinite(array).all():
             raise ValueError(f"{name} features must be finite")
         widths.add(array.shape[1])
@@ -43,6 +47,7 @@ def require_features(**arrays: NDArray[np.floating]) -> None:
 
 
 def too_few_subjects(what: str, at_least: int) -> UserError:
+    """The message of a cohort that is too small for an interval."""
     return UserError(
         f"too few subjects for {what}",
         expected=f"frames of at least {at_least} subjects in every set that is compared",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from augbench.audit._subjects import deal_blocks, require_features, subject_codes, too_few_subjects
-from augbench.audit.base import Estimate, FidelityMetric
+from augbench.audit._subjects import deal_blocks, subject_codes
+from augbench.audit.base import Features, SetDistance
 
 
 def mmd2_unbiased(
-    reference: NDArray[np.floating],
-    sample: NDArray[np.floating],
+    reference: Features,
+    sample: Features,
     reference_codes: NDArray[np.intp] | None = None,
     sample_codes: NDArray[np.intp] | None = None,
     degree: int = 3,
@@ -30,11 +32,11 @@ def mmd2_unbiased(
     return within - 2 * float(_kernel(reference, sample, degree).mean())
 
 
-def _kernel(x: NDArray[np.floating], y: NDArray[np.floating], degree: int) -> NDArray[np.float64]:
+def _kernel(x: Features, y: Features, degree: int) -> NDArray[np.float64]:
     return (x.astype(np.float64) @ y.astype(np.float64).T / x.shape[1] + 1) ** degree
 
 
-def _mean_kernel_apart(x: NDArray[np.floating], codes: NDArray[np.intp] | None, degree: int) -> float:
+def _mean_kernel_apart(x: Features, codes: NDArray[np.intp] | None, degree: int) -> float:
     codes = subject_codes(codes, len(x))
     apart = codes[:, None] != codes[None, :]
     if not apart.any():
@@ -42,7 +44,7 @@ def _mean_kernel_apart(x: NDArray[np.floating], codes: NDArray[np.intp] | None, 
     return float(_kernel(x, x, degree)[apart].mean())
 
 
-class Kid(FidelityMetric):
+class Kid(SetDistance):
     """Mean of unbiased squared MMDs over disjoint blocks of frames; 0 for equal distributions.
 
     Overlapping random subsets, as usually drawn, would give an interval that shrinks with the number of subsets rather
@@ -50,26 +52,24 @@ class Kid(FidelityMetric):
     over them gives an honest interval: it covered 91-96% in simulation where a percentile bootstrap covered 86-92%.
     """
 
+    title: ClassVar[str] = "KID"
+    # Two patients a side in each of two blocks at least, or a block has no pair to compare.
+    min_subjects: ClassVar[int] = 4
+
     degree: int = Field(default=3, ge=1, le=5)
     n_blocks: int = Field(default=20, ge=5)
 
     def estimate(
         self,
-        reference: NDArray[np.floating],
-        sample: NDArray[np.floating],
+        reference: Features,
+        sample: Features,
+        reference_codes: NDArray[np.intp],
+        sample_codes: NDArray[np.intp],
         rng: np.random.Generator,
-        reference_subjects: NDArray[np.generic] | None = None,
-        sample_subjects: NDArray[np.generic] | None = None,
-    ) -> Estimate:
+    ) -> tuple[float, float, float]:
         from scipy.stats import t
 
-        require_features(reference=reference, sample=sample)
-        reference_codes = subject_codes(reference_subjects, len(reference))
-        sample_codes = subject_codes(sample_subjects, len(sample))
-        # Two patients a side and block at least, or a block has no pair to compare.
         n_blocks = min(self.n_blocks, *((int(codes.max()) + 1) // 2 for codes in (reference_codes, sample_codes)))
-        if n_blocks < 2:
-            raise too_few_subjects("KID", 4)
         in_reference = deal_blocks(reference_codes, n_blocks, rng)
         in_sample = deal_blocks(sample_codes, n_blocks, rng)
         blocks = np.array(
@@ -80,7 +80,7 @@ class Kid(FidelityMetric):
         )
         value = float(blocks.mean())
         half = float(t.ppf(0.975, n_blocks - 1) * blocks.std(ddof=1) / np.sqrt(n_blocks))
-        return Estimate(value, value - half, value + half, len(reference), len(sample))
+        return value, value - half, value + half
 
 
 COMPONENT = Kid

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from augbench.audit._subjects import require_features, subject_codes, too_few_subjects
-from augbench.core.component import Component
+from augbench.audit._subjects import subject_codes, too_few_subjects
+from augbench.audit.base import Features, Finding, PrivacyTest, Sets
 
 _CHUNK = 1024
 _ZERO = 1e-12
+_EVIDENCE = ("ratio_of_medians", "fraction_suspicious", "chance", "p_memorised", "memorised", "p_closer")
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class NearestNeighbours:
 
 
 def nearest(
-    queries: NDArray[np.floating],
-    points: NDArray[np.floating],
+    queries: Features,
+    points: Features,
     query_codes: NDArray[np.intp] | None = None,
     point_codes: NDArray[np.intp] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -72,7 +74,7 @@ def nearest(
     return np.linalg.norm(queries.astype(np.float64) - points64[rows], axis=1), rows
 
 
-class NnDistance(Component):
+class NnDistance(PrivacyTest):
     """The memorisation test.
 
     A frame's nearness is its distance to the nearest training frame divided by its distance to the nearest held-out
@@ -85,22 +87,28 @@ class NnDistance(Component):
     Held-out patients must come from the training site, or the distance of sites passes for memorisation.
     """
 
+    title: ClassVar[str] = "Nearest-neighbour ratio"
+    higher_is_better: ClassVar[bool] = True
+
     quantile: float = Field(default=0.01, gt=0, lt=0.5)
     min_fraction: float = Field(default=0.05, gt=0, le=1)
     alpha: float = Field(default=0.01, gt=0, lt=1)
 
-    def measure(
-        self,
-        synthetic: NDArray[np.floating],
-        training: NDArray[np.floating],
-        held_out: NDArray[np.floating],
-        held_out_subjects: NDArray[np.generic] | None = None,
-    ) -> NearestNeighbours:
-        """Features (n, d), (k, d), (m, d), and the patient of each held-out frame (each its own when None)."""
+    def test(self, sets: Sets, rng: np.random.Generator) -> Finding:
+        """Value is the ratio of medians: about 1 for fresh frames, 0 for copies."""
+        found = self.neighbours(sets)
+        return Finding(found.ratio_of_medians, found.memorised, {name: getattr(found, name) for name in _EVIDENCE})
+
+    def neighbours(self, sets: Sets) -> NearestNeighbours:
+        """Every frame's neighbour and what follows from the distances.
+
+        Raises:
+            UserError: held-out frames of fewer than two patients.
+        """
         from scipy.stats import mannwhitneyu
 
-        require_features(synthetic=synthetic, training=training, held_out=held_out)
-        codes = subject_codes(held_out_subjects, len(held_out))
+        synthetic, training, held_out = sets.synthetic, sets.training, sets.held_out
+        codes = subject_codes(sets.held_out_subjects, len(held_out))
         if codes.max() < 1:
             raise too_few_subjects("the memorisation test", 2)
         synthetic_gap, rows = nearest(synthetic, training)

@@ -65,7 +65,7 @@ def create(base: type[Family], kind: str, options: dict[str, Any] | None = None)
     try:
         return component(**(options or {}))
     except ValidationError as error:
-        raise invalid_parameter(error, f"{base.family}.{kind}", list(component.model_fields)) from error
+        raise invalid_parameter(error, f"{base.family}.{kind}", _keys(component, error)) from error
 
 
 def _find(base: type[Family], kind: str) -> type[Family]:
@@ -95,6 +95,17 @@ def _find(base: type[Family], kind: str) -> type[Family]:
 def _added(base: type[Component]) -> dict[str, EntryPoint]:
     """Kinds that installed packages add; they cannot replace one of augbench's own files."""
     return {entry.name: entry for entry in entry_points(group=f"augbench.{base.family}")}
+
+
+def _keys(model: type[BaseModel], error: ValidationError) -> list[str]:
+    """Keys that are allowed where the first unknown one stands, or at the top, as params.yaml spells them."""
+    unknown = next((one for one in error.errors() if one["type"] == "extra_forbidden"), error.errors()[0])
+    for part in unknown["loc"][:-1]:
+        # Within a mapping of entries the entry's name is no field.
+        field = next((one for name, one in model.model_fields.items() if part in (name, one.alias)), None)
+        leaves = _leaf_types(field.annotation) if field else set()
+        model = next((one for one in leaves if isinstance(one, type) and issubclass(one, BaseModel)), model)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 #: What people write for a value, and what it is called here.

@@ -22,7 +22,8 @@ STATE = Path(".augbench")
 ARMS = REPORTS / "arms.csv"
 PER_FRAME = SCORES / "external.csv"
 PER_PATIENT = REPORTS / "per_patient.csv.gz"
-DEVELOPMENT = REPORTS / "development.csv"
+DEVELOPMENT = REPORTS / "development"
+COHORT_SIZES = REPORTS / "cohorts.csv"
 COMPARISON = REPORTS / "comparison.csv"
 VARIANCE = REPORTS / "variance.csv"
 DOSE_RESPONSE = REPORTS / "dose_response.csv"
@@ -65,3 +66,13 @@ def audit(name: str) -> Path:
 
 def model(run: Run) -> Path:
     return MODELS / run.arm / run.name
+
+
+def development(cohort: str) -> Path:
+    """Scores of every run on a cohort on which choices are made."""
+    return DEVELOPMENT / f"{cohort}.csv"
+
+
+def sheets(name: str) -> Path:
+    """Real and synthetic frames of a generator, side by side, for the report."""
+    return Path("data/sheets") / name

@@ -28,7 +28,7 @@ def schema_of(file: str | Path) -> int:
 
 
 def write_report_table(path: Path, table: pd.DataFrame) -> None:
-    """A tidy CSV, compressed if the name ends in `.gz`; its first column is the schema, since `dvc plots` draws the last.
+    """A tidy CSV, compressed if the name ends in `.gz`; the schema comes first: `dvc plots` draws the last column.
 
     The same table gives the same bytes: the compressed file holds no time and no name.
     """

@@ -11,11 +11,7 @@ from numpy.typing import NDArray
 
 from augbench.core.errors import UserError
 
-#: Cohort roles (docs/METHOD): `generator` trains the GAN, `segmenter` the real-data U-Net, `internal` are held-out
-#: patients of the same site, `development` is the site to choose on, `external` is scored once.
-COHORTS = ("generator", "segmenter", "internal", "development", "external")
-
-#: Columns of a cohort's `frames.csv`. In the segmenter cohort `split` is `train` or `validation`, elsewhere its name.
+#: Columns of a cohort's `frames.csv`; `split` is `train` or `validation`.
 FRAME_COLUMNS = ("frame_id", "subject_id", "site", "view", "phase", "pathology", "spacing_mm", "split")
 
 #: Columns of a synthetic set's `frames.csv`; `frame_seed` alone (with the fitted generator) makes the frame.

@@ -24,18 +24,18 @@ class LabelContext:
     Attributes:
         scheme: what the label values mean, and which structures each view shows.
         folder: annotations of this generator and seed, as `augbench export-frames` lays them out.
-        control: the frames are a control's: their masks are references already.
         logits: 8-bit images (n, H, W) -> (n, classes, H, W), by the network that `label_source` names.
     """
 
     scheme: LabelScheme
     folder: Path
-    control: bool
     logits: Callable[[Pairs], Tensor]
 
 
 class Labelling(Component):
     """Which source was used stands in every table."""
+
+    family = "labelling"
 
     def require(self, frames: pd.DataFrame, context: LabelContext) -> None:
         """End with a message, before any frame is made, if these frames cannot be labelled."""

@@ -10,15 +10,12 @@ from augbench.labelling.base import LabelContext, Labelling
 
 
 class Manual(Labelling):
-    """Masks from `<label_source>/<generator>-<seed>/labelsTr`; a control keeps its own, which are references."""
+    """Masks from `<label_source>/<generator>-<seed>/labelsTr`."""
 
     def require(self, frames: pd.DataFrame, context: LabelContext) -> None:
-        if not context.control:
-            require_masks(context.folder, list(frames["frame_id"]))
+        require_masks(context.folder, list(frames["frame_id"]))
 
     def label(self, pairs: Pairs, frames: pd.DataFrame, context: LabelContext) -> Pairs:
-        if context.control:
-            return pairs
         labelled = pairs.copy()
         labelled[:, 1] = read_masks(context.folder, frames, pairs[:, 0], context.scheme)
         return labelled

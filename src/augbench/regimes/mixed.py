@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from augbench.regimes.base import Pool, Regime, require_frames
+from augbench.regimes.base import Phase, Regime, require_frames
 
 
 class Mixed(Regime):
-    """Every real frame and `synthetic_per_real` synthetic frames for each."""
+    """Every real frame and `synthetic_per_real` synthetic frames for each.
 
-    synthetic_per_real: float = Field(gt=0)
+    At an equal number of steps a larger dose shows every real frame less often. With `real_share` the real part of each
+    batch stays the same while the number of different synthetic frames grows: a dose without that dilution.
+    """
 
-    def pool(self, real: int, synthetic: int) -> Pool:
+    needs_synthetic = True
+
+    synthetic_per_real: float = Field(gt=0, le=1e6, description="the dose")
+    real_share: float | None = Field(
+        default=None, gt=0, lt=1, description="share of real frames in every batch; null: as in the pool"
+    )
+
+    def phases(self, real: int, synthetic: int) -> list[Phase]:
         wanted = round(real * self.synthetic_per_real)
         require_frames(wanted, synthetic)
-        return Pool(real, wanted)
+        return [Phase(1.0, real, wanted, self.real_share)]
 
 
 COMPONENT = Mixed

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from augbench.regimes.base import Pool, Regime
+from augbench.regimes.base import Phase, Regime
 
 
 class Real(Regime):
     """Every real training frame, no synthetic one."""
 
-    def pool(self, real: int, synthetic: int) -> Pool:
-        return Pool(real, 0)
+    needs_synthetic = False
+
+    def phases(self, real: int, synthetic: int) -> list[Phase]:
+        return [Phase(1.0, real, 0)]
 
 
 COMPONENT = Real

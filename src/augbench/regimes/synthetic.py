@@ -1,16 +1,18 @@
-"""Generated pairs alone: the paper's arm."""
+"""Generated pairs alone: the arm of Diller et al. 2020."""
 
 from __future__ import annotations
 
-from augbench.regimes.base import Pool, Regime, require_frames
+from augbench.regimes.base import Phase, Regime, require_frames
 
 
 class Synthetic(Regime):
     """Every synthetic frame, no real one."""
 
-    def pool(self, real: int, synthetic: int) -> Pool:
+    needs_synthetic = True
+
+    def phases(self, real: int, synthetic: int) -> list[Phase]:
         require_frames(1, synthetic)
-        return Pool(0, synthetic)
+        return [Phase(1.0, 0, synthetic)]
 
 
 COMPONENT = Synthetic

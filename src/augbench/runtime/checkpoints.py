@@ -12,21 +12,24 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from augbench.core.artifacts import write_bytes
+from augbench.core.artifacts import read_json, write_bytes, write_json
 from augbench.core.checkpoint import Checkpoint
 from augbench.core.layout import STATE
 from augbench.runtime import interrupt
+from augbench.runtime.fingerprint import WHOLE, Inputs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FOLDER = STATE / "checkpoints"
-#: What the parts of a key (`core.fingerprint`) stand for.
+#: What the parts of a key (`runtime.fingerprint`) stand for.
 KEY_PARTS = ("parameters", "input data", "code", "library versions")
 _KEPT = 2
+_INPUTS = "inputs.json"
 
 
 class Checkpoints:
@@ -37,12 +40,14 @@ class Checkpoints:
 
     Args:
         task: name of the DVC stage.
-        key: of everything that decides the task's bytes, as `core.fingerprint` makes it. If only other keys are found,
-            it says on stderr that the task starts afresh, and what changed.
+        key: of everything that decides the task's bytes, as `runtime.fingerprint` makes it. If only other keys are
+            found, it says on stderr that the task starts afresh, and what changed.
         every_seconds: time between two checkpoints.
+        inputs: what the key was made from, noted for whoever asks later whether it still holds.
     """
 
-    def __init__(self, task: str, key: str, *, every_seconds: float) -> None:
+    def __init__(self, task: str, key: str, *, every_seconds: float, inputs: Inputs = WHOLE) -> None:
+        self._inputs = inputs
         self.folder = FOLDER / task / key
         self._task, self._every = task, every_seconds
         self._saved = time.monotonic()
@@ -97,6 +102,7 @@ class Checkpoints:
         }
         content = save(copies, {"step": str(step), "state": json.dumps(dict(state))})
         path = self.folder / f"{step:012d}-{hashlib.sha256(content).hexdigest()}.safetensors"
+        write_json(self.folder / _INPUTS, asdict(self._inputs))
         write_bytes(path, content)
         for old in [other for other in _files(self.folder) if other != path][: 1 - _KEPT]:
             old.unlink(missing_ok=True)
@@ -122,6 +128,12 @@ class Checkpoints:
 
     def _say(self, text: str) -> None:
         print(f"{self._task}: {text}", file=sys.stderr, flush=True)
+
+
+def inputs_of(folder: Path) -> Inputs:
+    """What the key of a folder of checkpoints was made from."""
+    path = folder / _INPUTS
+    return Inputs(**read_json(path)) if path.is_file() else WHOLE
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,50 +1,66 @@
 """The key of a task: one hash each of its parameters, input data, code and library versions.
 
-What they are is read from dvc.yaml: what makes DVC run a stage again makes its checkpoints useless.
+What they are is read from dvc.yaml: what makes DVC run a stage again makes its checkpoints and finished parts useless.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
+from typing import Any
 
 from augbench.core.params import Params
-from augbench.runtime.checkpoints import Checkpoints
-from augbench.runtime.pipeline import Stage, stage_that_makes, value_of
+from augbench.runtime.pipeline import Stage, value_of
 
 #: Libraries whose version may change a result's last bits.
 _LIBRARIES = ("torch", "numpy", "scipy", "pandas", "monai", "pytorch-lightning", "segmentation-models-pytorch")
 _DIGITS = 16
+_CODE, _VERSION_FILE = "src/augbench/", "augbench.version"
+_DATASETS = f"{_CODE}datasets/"
 
 
-def checkpoints_of(params: Params, out: Path, part: str = "") -> AbstractContextManager[Checkpoints | None]:
-    """Where the stage that makes `out` keeps its checkpoints; gives None where dvc.yaml has no such stage.
+@dataclass(frozen=True)
+class Inputs:
+    """What of a stage's inputs one part of it reads.
 
-    Args:
-        part: name of one of several tasks of the stage.
+    Attributes:
+        narrowed: dependency -> the part of it that is read, such as the folder of one seed.
+        dataset: whether the dataset's own code and parameters decide the part's bytes.
     """
-    stage = stage_that_makes(out, params)
-    if stage is None:
-        return nullcontext()
-    task = f"{stage.name}+{part}" if part else stage.name
-    return Checkpoints(task, key_of(stage, params), every_seconds=params.compute.checkpoint_seconds)
+
+    narrowed: Mapping[str, str] = field(default_factory=dict)
+    dataset: bool = True
 
 
-def key_of(stage: Stage, params: Params) -> str:
+WHOLE = Inputs()
+
+
+def key_of(stage: Stage, params: Params, inputs: Inputs = WHOLE) -> str:
     """Four hashes joined by `-`, in the order of `checkpoints.KEY_PARTS`.
 
-    Shard folders are known by their manifest, which holds the sha256 of every shard, and their table.
+    Seeds that an entry lists are no part of it: a part is of one seed, and another beside it changes nothing. Shard
+    folders are known by their manifest, which holds the sha256 of every shard, and their table.
     """
-    values = {name: value_of(params, name) for name in stage.params}
-    code = [Path(dep) for dep in stage.deps if dep.startswith("src/")]
-    data = [Path(dep) for dep in stage.deps if not dep.startswith("src/")]
+    names = [name for name in stage.params if inputs.dataset or name != "dataset"]
+    values = {name: _without_seeds(value_of(params, name)) for name in names}
+    deps = [inputs.narrowed.get(dep, dep) for dep in stage.deps if inputs.dataset or _DATASETS not in dep]
+    code = [Path(dep) for dep in deps if _is_code(dep)]
+    data = [Path(dep) for dep in deps if not _is_code(dep)]
     parts = (json.dumps(values, sort_keys=True), _content(data), _content(code), json.dumps(_versions()))
     return "-".join(hashlib.sha256(part.encode()).hexdigest()[:_DIGITS] for part in parts)
+
+
+def _is_code(dep: str) -> bool:
+    return _CODE in dep or dep == _VERSION_FILE
+
+
+def _without_seeds(value: Any) -> Any:
+    return {name: part for name, part in value.items() if name != "seeds"} if isinstance(value, dict) else value
 
 
 def _content(paths: list[Path]) -> str:

@@ -13,13 +13,11 @@ from pathlib import Path
 import yaml
 
 from augbench.core.artifacts import write_bytes
-from augbench.core.layout import COHORTS, PREDICTIONS, REPORTS, STATE
+from augbench.core.layout import LOCK, REPORTS, STATE
 
 _TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
-_FOLDERS = (COHORTS, Path("data/generators"), Path("data/synthetic"), Path("data/models"), PREDICTIONS, REPORTS, STATE)
-_LOCK = Path("dvc.lock")
+_FOLDERS = (Path("data"), REPORTS, STATE)
 _LOCK_COPY = STATE / "dvc.lock"
-_RWLOCK = Path(".dvc/tmp/rwlock")
 
 
 def remove_temporaries() -> None:
@@ -36,22 +34,29 @@ def repair_dvc() -> None:
 
     Its other locks are held by the system and end with their process; of dead processes in the rwlock it knows itself.
     """
-    if _LOCK.is_file() and not _is_lock(_LOCK):
+    if LOCK.is_file() and not _is_lock(LOCK):
         damaged = STATE / "dvc.lock.damaged"
         damaged.parent.mkdir(parents=True, exist_ok=True)
-        _LOCK.replace(damaged)
+        LOCK.replace(damaged)
         if _LOCK_COPY.is_file():
-            write_bytes(_LOCK, _LOCK_COPY.read_bytes())
-        source = "the copy made when the last stage finished" if _LOCK.is_file() else "nothing: its stages run again"
+            write_bytes(LOCK, _LOCK_COPY.read_bytes())
+        source = "the copy made when the last stage finished" if LOCK.is_file() else "nothing: its stages run again"
         _say(f"dvc.lock was cut short by a kill; replaced by {source} (the damaged one: {damaged})")
-    if _RWLOCK.is_file():
-        _repair_rwlock()
+    rwlock = dvc_folder() / "tmp/rwlock"
+    if rwlock.is_file():
+        _repair_rwlock(rwlock)
+
+
+def dvc_folder() -> Path:
+    """The repository's `.dvc`: in the study's folder or above it."""
+    here = Path.cwd()
+    return next((folder / ".dvc" for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here / ".dvc")
 
 
 def keep_lock() -> None:
     """Copy dvc.lock, if it is whole, for `repair_dvc`."""
-    if _LOCK.is_file() and _is_lock(_LOCK):
-        write_bytes(_LOCK_COPY, _LOCK.read_bytes())
+    if LOCK.is_file() and _is_lock(LOCK):
+        write_bytes(_LOCK_COPY, LOCK.read_bytes())
 
 
 def _temporaries() -> Iterator[Path]:
@@ -93,12 +98,12 @@ def _is_lock(path: Path) -> bool:
         return False
 
 
-def _repair_rwlock() -> None:
+def _repair_rwlock(rwlock: Path) -> None:
     try:
-        held = json.loads(_RWLOCK.read_text(encoding="utf-8"))
+        held = json.loads(rwlock.read_text(encoding="utf-8"))
     except ValueError:
-        _RWLOCK.unlink()
-        _say(f"{_RWLOCK} was cut short by a kill and was removed")
+        rwlock.unlink()
+        _say(f"{rwlock} was cut short by a kill and was removed")
         return
     reused = {entry["pid"] for entries in held.get("read", {}).values() for entry in entries}
     reused |= {entry["pid"] for entry in held.get("write", {}).values()}
@@ -110,8 +115,8 @@ def _repair_rwlock() -> None:
         for path, entries in held.get("read", {}).items()
     }
     held["write"] = {path: entry for path, entry in held.get("write", {}).items() if entry["pid"] not in reused}
-    write_bytes(_RWLOCK, json.dumps(held).encode())
-    _say(f"{_RWLOCK} named dead DVC processes whose numbers other programs have now ({reused}); they were removed")
+    write_bytes(rwlock, json.dumps(held).encode())
+    _say(f"{rwlock} named dead DVC processes whose numbers other programs have now ({reused}); they were removed")
 
 
 def _is_dvc(process: int) -> bool:

@@ -1,11 +1,10 @@
-"""dvc.yaml as a stage reads it about itself: name, dependencies and parameters, without importing DVC.
+"""dvc.yaml as a stage reads it about itself: dependencies and parameters, without importing DVC.
 
-Checkpoints are keyed by the same dependencies that make DVC run the stage again, so the two never differ.
+What makes DVC run a stage again makes its checkpoints and finished parts useless, so the two read the same lines.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,19 +19,17 @@ _REFERENCE = re.compile(r"\$\{\s*([^}]+?)\s*\}")
 
 
 class Stage(NamedTuple):
-    """One stage with its matrix and parameters filled in.
+    """One stage with its entry filled in.
 
     Attributes:
-        name: as DVC calls it: `train_segmenter_mixed@pggan-1-0-2`.
+        name: as DVC calls it: `train_generator@pggan`.
         deps: files and folders it reads.
         params: keys of params.yaml that it depends on.
-        outs: files and folders it makes.
     """
 
     name: str
     deps: list[str]
     params: list[str]
-    outs: list[str]
 
 
 def stages(params: Params) -> Iterator[Stage]:
@@ -41,21 +38,19 @@ def stages(params: Params) -> Iterator[Stage]:
         return
     content = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))
     values = params.model_dump(mode="json")
-    for name, stage in content["stages"].items():
-        for suffix, item in _items(stage.get("matrix", {}), values):
-            scope = values | {"item": item}
-
-            def resolved(key: str, stage: Any = stage, scope: dict[str, Any] = scope) -> list[str]:
-                entries = (next(iter(entry)) if isinstance(entry, dict) else entry for entry in stage.get(key, []))
-                return [str(_fill(entry, scope)) for entry in entries]
-
-            outs = [*resolved("outs"), *resolved("metrics"), *resolved("plots")]
-            yield Stage(name + suffix, resolved("deps"), resolved("params"), outs)
+    for family, definition in content["stages"].items():
+        if "foreach" not in definition:
+            yield _stage(family, definition, values)
+            continue
+        entries = _fill(definition["foreach"], values)
+        named = entries.items() if isinstance(entries, dict) else ((entry, entry) for entry in entries)
+        for key, item in named:
+            yield _stage(f"{family}@{key}", definition["do"], values | {"key": key, "item": item})
 
 
-def stage_that_makes(out: Path, params: Params) -> Stage | None:
-    """The stage with this output; None where dvc.yaml has none."""
-    return next((stage for stage in stages(params) if out.as_posix() in stage.outs), None)
+def stage_named(params: Params, name: str) -> Stage | None:
+    """The stage of this name; None where dvc.yaml has none."""
+    return next((stage for stage in stages(params) if stage.name == name), None)
 
 
 def value_of(params: Params, key: str) -> Any:
@@ -63,20 +58,13 @@ def value_of(params: Params, key: str) -> Any:
     return _look_up(key, params.model_dump(mode="json"))
 
 
-def _items(matrix: dict[str, Any], values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    if not matrix:
-        yield "", {}
-        return
-    axes = []
-    for given in matrix.values():
-        axis = _fill(given, values)
-        axes.append([_fill(value, values) for value in axis])
-    for combination in itertools.product(*axes):
-        yield "@" + "-".join(map(str, combination)), dict(zip(matrix, combination, strict=True))
+def _stage(name: str, definition: dict[str, Any], scope: dict[str, Any]) -> Stage:
+    deps, params = ([str(_fill(entry, scope)) for entry in definition.get(key, [])] for key in ("deps", "params"))
+    return Stage(name, [Path(dep).as_posix() for dep in deps], params)
 
 
 def _fill(value: Any, scope: dict[str, Any]) -> Any:
-    """`${a.b[0]}` in a text; a text that is nothing else becomes the value itself."""
+    """`${a.b}` in a text; a text that is nothing else becomes the value itself."""
     if not isinstance(value, str):
         return value
     if whole := _REFERENCE.fullmatch(value):
@@ -86,6 +74,14 @@ def _fill(value: Any, scope: dict[str, Any]) -> Any:
 
 def _look_up(key: str, scope: dict[str, Any]) -> Any:
     found: Any = scope
-    for part in re.findall(r"[^.\[\]]+", key):
-        found = found[int(part)] if isinstance(found, list) else found[part]
+    parts = key.split(".")
+    while parts:
+        # A name may hold dots: the longest that is there is meant.
+        for length in range(len(parts), 0, -1):
+            name = ".".join(parts[:length])
+            if name in found:
+                found, parts = found[name], parts[length:]
+                break
+        else:
+            raise KeyError(key)
     return found

@@ -42,6 +42,7 @@ class SegmentationScore(Component):
         decimals: digits behind the point that a reader is shown.
     """
 
+    family: ClassVar[str] = "scores"
     title: ClassVar[str]
     unit: ClassVar[str]
     higher_is_better: ClassVar[bool]

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 class Segmenter(Component):
-    """Its fields are its section `segmenters.<name>` of params.yaml."""
+    """Its fields are its section `segmenter` of params.yaml."""
+
+    family = "segmenters"
 
     @abstractmethod
     def build(self, classes: int, image_size: int) -> nn.Module:

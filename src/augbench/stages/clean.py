@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from augbench.core.params import Params
-from augbench.runtime.checkpoints import FOLDER
+from augbench.runtime.checkpoints import FOLDER, inputs_of
 from augbench.runtime.fingerprint import key_of
+from augbench.runtime.graph import changed_stages
 from augbench.runtime.pipeline import stages
 from augbench.runtime.running import running_stages
 
@@ -36,7 +37,7 @@ def survey(params: Params) -> list[Entry]:
     if not found:
         return []
     known = {stage.name: stage for stage in stages(params)}
-    stale, busy = _stale_stages(), {name for name, _, _ in running_stages()}
+    stale, busy = changed_stages(), {name for name, _, _ in running_stages()}
 
     def reason(folder: Path) -> str:
         name = folder.parent.name.partition("+")[0]
@@ -49,7 +50,7 @@ def survey(params: Params) -> list[Entry]:
             return FINISHED
         if not all(Path(dep).exists() for dep in known[name].deps):
             return ""
-        return "" if folder.name == key_of(known[name], params) else CHANGED
+        return "" if folder.name == key_of(known[name], params, inputs_of(folder)) else CHANGED
 
     return [Entry(folder.parent.name, folder, _size(folder), reason(folder)) for folder in found]
 
@@ -77,13 +78,6 @@ def remove(entries: list[Entry]) -> None:
 def remove_finished(params: Params) -> None:
     """Remove those whose stage is finished and recorded."""
     remove([entry for entry in survey(params) if entry.reason == FINISHED])
-
-
-def _stale_stages() -> set[str]:
-    from dvc.repo import Repo
-
-    with Repo() as repo:
-        return set(repo.status())
 
 
 def _size(folder: Path) -> int:

@@ -1,58 +1,59 @@
-"""Part of sample: the chosen labelling with what it needs, as one function of a block of frames."""
+"""Part of sample: the chosen labelling with what it needs, as one object that labels blocks of frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from augbench.core import layout
+from augbench.core.arms import arm_named, mask_source
 from augbench.core.component import create
 from augbench.core.device import torch_device
 from augbench.core.params import Params
-from augbench.core.runs import Run
 from augbench.core.types import LabelScheme, Pairs
-from augbench.labelling.base import LabelContext
+from augbench.labelling.base import LabelContext, Labelling
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def labeller(
-    params: Params, name: str, seed: int, table: pd.DataFrame, scheme: LabelScheme
-) -> Callable[[Pairs, slice], Pairs]:
-    """A function of generated pairs and their rows in `table` that returns the pairs with their final masks.
+class Labeller:
+    """Gives generated pairs their final masks.
+
+    Args:
+        name, seed: whose frames.
+        table: a row a frame, with `frame_id` and `view`.
 
     Raises:
         UserError: some frame of `table` cannot be labelled.
     """
-    labelling = create("labelling", params.labelling)
 
-    @cache
-    def network() -> Any:
+    def __init__(self, params: Params, name: str, seed: int, table: pd.DataFrame, scheme: LabelScheme) -> None:
+        self._params, self._table = params, table
+        # People annotate no control: the masks of its frames are references already, and stay.
+        self._labelling = create(Labelling, mask_source(params, name))
+        self._context = LabelContext(scheme, layout.annotated(params.label_source, name, seed), self._logits)
+        self._labelling.require(table, self._context)
+
+    def __call__(self, pairs: Pairs, rows: slice) -> Pairs:
+        """The pairs (n, 2, H, W) uint8 of these rows of the table, with their final masks."""
+        return self._labelling.label(pairs, self._table[rows], self._context)
+
+    @cached_property
+    def _network(self) -> Any:
         from augbench.stages.train_segmenter import load_network
 
-        source = (Run("real", number) for number in params.segmenter_seeds)
-        run = next(run for run in source if layout.model(run) == Path(params.label_source))
-        return load_network(params, run)[0].to(torch_device(params.compute.accelerator))
+        arm = arm_named(self._params, Path(self._params.label_source).name)
+        return load_network(arm, arm.runs[0])[0].to(torch_device(self._params.compute.accelerator))
 
-    def logits(images: Pairs) -> Tensor:
-        import torch
-
+    def _logits(self, images: Pairs) -> Tensor:
         from augbench.training.augment import normalise
 
-        batch = normalise(images).to(torch_device(params.compute.accelerator), memory_format=torch.channels_last)
-        found: Tensor = network()(batch)
+        device = torch_device(self._params.compute.accelerator)
+        import torch
+
+        found: Tensor = self._network(normalise(images).to(device, memory_format=torch.channels_last))
         return found
-
-    context = LabelContext(scheme, layout.annotated(params.label_source, name, seed), name in params.controls, logits)
-    labelling.require(table, context)
-
-    def label(pairs: Pairs, rows: slice) -> Pairs:
-        labelled: Pairs = labelling.label(pairs, table[rows], context)
-        return labelled
-
-    return label

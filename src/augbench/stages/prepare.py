@@ -3,41 +3,59 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from augbench.core import layout
 from augbench.core.component import create
 from augbench.core.errors import UserError
 from augbench.core.params import Params
+from augbench.core.reports import write_report_table
 from augbench.core.shards import write_shards
-from augbench.core.types import COHORTS, Frames, require_disjoint_subjects
+from augbench.core.types import Frames, require_disjoint_subjects
+from augbench.datasets.base import Dataset
+from augbench.runtime.progress import progress
 from augbench.stages.check import check_components
 
 
 def run(params: Params) -> None:
     check_components(params)
-    dataset = create("datasets", params.dataset, params.datasets[params.dataset])
-    cohorts: dict[str, Frames] = dataset.cohorts(params.image_size, tuple(params.views), params.seed)
-    require_disjoint_subjects({role: frames.table for role, frames in cohorts.items()})
-    for role in COHORTS:
-        _require_views(role, cohorts.get(role), params)
-        _require_labels(role, cohorts[role])
-    for role, frames in cohorts.items():
-        write_shards(layout.cohort(role), [frames.pairs], frames.table, frames.scheme)
+    dataset = create(Dataset, params.dataset.kind, params.dataset.options)
+    cohorts = dataset.cohorts(params.image_size, tuple(params.views), params.seed, progress)
+    require_disjoint_subjects({name: frames.table for name, frames in cohorts.items()})
+    # Nothing is learnt from these, and a structure that is missing there is merely not scored.
+    lenient = {*params.evaluation.development, params.audit.held_out}
+    for name, frames in cohorts.items():
+        _require_views(name, frames, params)
+        if name not in lenient:
+            _require_labels(name, frames)
+    for name, frames in cohorts.items():
+        write_shards(layout.cohort(name), [frames.pairs], frames.table, frames.scheme)
+    write_report_table(layout.COHORT_SIZES, _sizes(cohorts))
 
 
-def _require_views(role: str, frames: Frames | None, params: Params) -> None:
-    if frames is None or len(frames) == 0:
+def _sizes(cohorts: dict[str, Frames]) -> pd.DataFrame:
+    """Patients and frames of every cohort, by site and split."""
+    rows = []
+    for name, frames in cohorts.items():
+        for (site, split), part in frames.table.groupby(["site", "split"], sort=True):
+            row = {"cohort": name, "site": site, "split": split}
+            rows.append(row | {"subjects": part["subject_id"].nunique(), "frames": len(part)})
+    return pd.DataFrame(rows)
+
+
+def _require_views(name: str, frames: Frames, params: Params) -> None:
+    if len(frames) == 0:
         raise UserError(
-            f"cohort '{role}' is empty",
+            f"cohort '{name}' is empty",
             got="0 frames",
             expected="at least one patient",
-            remedy=f"raise datasets.{params.dataset}.{role}_subjects",
+            remedy=f"give dataset.cohorts.{name} more patients",
             file="params.yaml",
         )
     missing = sorted(set(params.views) - set(frames.views))
     if missing:
         raise UserError(
-            f"view {', '.join(missing)} has no frames in cohort '{role}'",
+            f"view {', '.join(missing)} has no frames in cohort '{name}'",
             got=f"views {', '.join(sorted(set(frames.views)))}",
             expected=f"every view of params.yaml: {', '.join(params.views)}",
             remedy="remove the view from `views`, or add frames of it",
@@ -45,20 +63,18 @@ def _require_views(role: str, frames: Frames | None, params: Params) -> None:
         )
 
 
-def _require_labels(role: str, frames: Frames) -> None:
+def _require_labels(name: str, frames: Frames) -> None:
     """A structure that no mask of a split shows cannot be learnt, validated or scored there."""
-    if role in ("internal", "development"):  # looked at, but nothing is trained or concluded on them
-        return
     for split in frames.table["split"].unique():
         for view, structures in frames.scheme.annotated.items():
             part = ((frames.table["split"] == split) & (frames.table["view"] == view)).to_numpy()
             present = set(np.unique(frames.labels[part]).tolist())
-            missing = [name for name in structures if frames.scheme.value(name) not in present]
+            missing = [structure for structure in structures if frames.scheme.value(structure) not in present]
             if missing:
                 raise UserError(
-                    f"structure '{missing[0]}' of view '{view}' is in no mask of split '{split}'",
-                    got=f"{int(part.sum())} frames of cohort '{role}', none of which shows {', '.join(missing)}",
+                    f"structure '{missing[0]}' of view '{view}' is in no mask of cohort '{name}', split '{split}'",
+                    got=f"{int(part.sum())} frames, none of which shows {', '.join(missing)}",
                     expected="every annotated structure in the masks of every split",
-                    remedy=f"raise the subjects of cohort '{role}', change `seed`, or leave out the structure",
+                    remedy=f"give cohort '{name}' more patients, change `seed`, or leave out the structure",
                     file="params.yaml",
                 )

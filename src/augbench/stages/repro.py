@@ -18,11 +18,13 @@ from importlib.util import find_spec
 
 import networkx as nx
 
+from augbench.core.arms import arm_named
 from augbench.core.errors import UserError
 from augbench.core.params import Params, read_params
 from augbench.runtime import interrupt
+from augbench.runtime.graph import stale_graph
 from augbench.runtime.leftovers import keep_lock, remove_temporaries, repair_dvc
-from augbench.runtime.one_run import dvc_at_rest, in_use, only_run
+from augbench.runtime.one_run import dvc_at_rest, only_run
 from augbench.runtime.provenance import recorded
 from augbench.runtime.running import STARTED_BY, running_stages
 from augbench.stages.check import check_components
@@ -58,7 +60,7 @@ def run(targets: list[str], jobs: int) -> None:
             "DVC cannot read this workspace",
             got=error,
             expected="a project with dvc.yaml, in which the named stages exist",
-            remedy="run from the project's root, and see `dvc status` and `dvc stage list`",
+            remedy="run from the study's folder, and see `dvc status` and `dvc stage list`",
             file="dvc.yaml",
         ) from error
 
@@ -84,7 +86,7 @@ def _bring_up_to_date(params: Params, targets: list[str], jobs: int) -> None:
         remove_finished(params)
         return
     with recorded(WHOLE_RUN):
-        _walk(stale, jobs)
+        _Walk(stale, jobs, params).run()
     remove_finished(params)
     if "report" in stale:
         from augbench.stages.report import write_page
@@ -112,65 +114,90 @@ def _require_tools() -> None:
         )
 
 
-def stale_graph(targets: list[str]) -> nx.DiGraph[str]:
-    """Of the stages needed for `targets`, those that are out of date or depend on one that is.
+class _Walk:
+    """The stages of a graph, at most `jobs` at a time; a process that would be idle helps with a stage of many parts.
 
-    Raises:
-        UserError: a `dvc` command is at work on one of them.
+    A stage makes its parts one after another, from the first on; a helper makes one from the end of the list. The two
+    meet at the part's lock, and what one of them finished the other keeps (`runtime.parts`).
     """
-    from dvc.lock import LockError
-    from dvc.repo import Repo
 
-    graph = stage_graph(targets)
-    with Repo() as repo:
-        try:
-            changed = set(repo.status()) & set(graph)
-        except LockError as error:
-            raise in_use(error, ".dvc/tmp/rwlock") from error
-    return graph.subgraph(changed.union(*(nx.descendants(graph, stage) for stage in changed))).copy()
+    def __init__(self, graph: nx.DiGraph[str], jobs: int, params: Params) -> None:
+        self._graph, self._jobs, self._params = graph, jobs, params
+        self._left = {stage: graph.in_degree(stage) for stage in graph}
+        self._ready = [stage for stage in nx.lexicographical_topological_sort(graph) if self._left[stage] == 0]
+        self._stages: dict[Future[int], str] = {}
+        self._helpers: set[Future[int]] = set()
+        self._helped: set[str] = set()
+
+    def run(self) -> None:
+        """Raises UserError if a stage fails; those that run are waited for, no other is started."""
+        failed: UserError | None = None
+        with ThreadPoolExecutor(self._jobs) as pool:
+            while True:
+                if failed is None and not interrupt.requested():
+                    self._start(pool)
+                if not self._stages:
+                    break
+                done = _finished([*self._stages, *self._helpers])
+                # A part that a helper could not make is tried by its stage, which then says what is wrong.
+                self._helpers -= done
+                for future in done & set(self._stages):
+                    stage = self._stages.pop(future)
+                    if code := future.result():
+                        failed = _failed(stage, code)
+                    else:
+                        self._free_dependants(stage)
+        _leave_if_asked()
+        if failed is not None:
+            raise failed
+
+    def _start(self, pool: ThreadPoolExecutor) -> None:
+        while len(self._stages) + len(self._helpers) < self._jobs:
+            if self._ready:
+                stage = self._ready.pop(0)
+                self._stages[pool.submit(_repro_one, stage)] = stage
+            elif part := self._part_to_help_with():
+                self._helped.add(part)
+                self._helpers.add(pool.submit(_make_part, part))
+            else:
+                return
+
+    def _free_dependants(self, stage: str) -> None:
+        for dependant in self._graph.successors(stage):
+            self._left[dependant] -= 1
+            if self._left[dependant] == 0:
+                self._ready.append(dependant)
+
+    def _part_to_help_with(self) -> str | None:
+        """The last part that a running stage has not come to; its first part it makes itself."""
+        busy = {name for name, _, _ in running_stages()}
+        for stage in self._stages.values():
+            parts = [f"{stage}+{part}" for part in parts_of(self._params, stage)]
+            begun = max((at for at, part in enumerate(parts) if part in busy - self._helped), default=0)
+            for part in reversed(parts[begun + 1 :]):
+                if part not in self._helped:
+                    return part
+        return None
 
 
-def stage_graph(targets: list[str]) -> nx.DiGraph[str]:
-    """Stages needed for `targets`, with an edge from each stage to those that depend on it."""
-    from dvc.repo import Repo
-
-    with Repo() as repo:
-        whole = repo.index.graph
-        named = nx.DiGraph()
-        named.add_nodes_from(stage.addressing for stage in whole)
-        # DVC's edges point from a stage to what it depends on.
-        named.add_edges_from((need.addressing, stage.addressing) for stage, need in whole.edges)
-        if not targets:
-            return named
-        wanted = {stage.addressing for target in targets for stage in repo.stage.collect(target)}
-    needed = wanted.union(*(nx.ancestors(named, stage) for stage in wanted))
-    return named.subgraph(needed).copy()
+def parts_of(params: Params, stage: str) -> list[str]:
+    """Names of the parts of a stage, in the order in which it makes them; none for a stage without parts."""
+    family, _, name = stage.partition("@")
+    if family in ("train_generator", "sample"):
+        return [str(seed) for seed in params.generators[name].seeds]
+    if family in ("train_segmenter", "train_segmenter_generated"):
+        return [run.name for run in arm_named(params, name).runs]
+    return []
 
 
-def _walk(graph: nx.DiGraph[str], jobs: int) -> None:
-    left = {stage: graph.in_degree(stage) for stage in graph}
-    ready = [stage for stage in nx.lexicographical_topological_sort(graph) if left[stage] == 0]
-    running: dict[Future[int], str] = {}
-    failed: UserError | None = None
-    with ThreadPoolExecutor(jobs) as pool:
-        while ready or running:
-            while ready and len(running) < jobs and failed is None and not interrupt.requested():
-                stage = ready.pop(0)
-                running[pool.submit(_repro_one, stage)] = stage
-            if not running:
-                break
-            for future in _finished(running):
-                stage = running.pop(future)
-                if code := future.result():
-                    failed = _failed(stage, code)
-                    continue
-                for dependant in graph.successors(stage):
-                    left[dependant] -= 1
-                    if left[dependant] == 0:
-                        ready.append(dependant)
-    _leave_if_asked()
-    if failed is not None:
-        raise failed
+def _make_part(part: str) -> int:
+    """One part of a stage in a process of its own."""
+    stage, _, name = part.partition("+")
+    family, _, entry = stage.partition("@")
+    command = "train-segmenter" if family.startswith("train_segmenter") else family.replace("_", "-")
+    option = "--run" if command == "train-segmenter" else "--seed"
+    launch = [sys.executable, "-c", "from augbench.cli import main; main()", command, entry, option, name]
+    return subprocess.call(launch, env=os.environ | {STARTED_BY: str(os.getpid())}, stdout=subprocess.DEVNULL)
 
 
 def _repro_one(stage: str) -> int:

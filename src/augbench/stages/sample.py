@@ -1,58 +1,79 @@
-"""sample: a fitted generator -> shards of synthetic pairs. Frame i follows from (seed, generator, i) alone."""
+"""sample: fitted generators -> shards of synthetic pairs. Frame i follows from (seed, generator, i) alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
 from augbench.core import layout
-from augbench.core.artifacts import load_weights
-from augbench.core.component import create
+from augbench.core.arms import require_generator
+from augbench.core.checkpoint import Checkpoints
 from augbench.core.params import Params
 from augbench.core.seeding import child_rng, child_seed
 from augbench.core.shards import kept_blocks, read_shards, write_shards
 from augbench.core.types import LabelScheme, Pairs
-from augbench.runtime.fingerprint import checkpoints_of
+from augbench.generators.base import FittedGenerator
+from augbench.runtime.parts import Parts
 from augbench.runtime.progress import progress
-from augbench.stages.labels import labeller
+from augbench.stages.labels import Labeller
+from augbench.stages.train_generator import generator_inputs, load_generator
 
 _BLOCK = 256
 
 
-def run(params: Params, name: str, seed: int) -> None:
-    table, scheme, blocks = generated(params, name, seed)
-    label = labeller(params, name, seed, table, scheme)
-    folder = layout.synthetic(name, seed)
+def run(params: Params, name: str, seed: int | None = None) -> None:
+    """Sample from every seed that is not finished; with `seed`, from that one alone."""
+    require_generator(params, name)
+    folder = layout.GENERATORS / name
+    parts = Parts(
+        params,
+        f"sample@{name}",
+        layout.SYNTHETIC / name,
+        lambda part: generator_inputs(params, name, {folder.as_posix(): (folder / part).as_posix()}),
+    )
+    seeds = params.generators[name].seeds
+    for part, checkpoints in parts.unfinished(map(str, seeds if seed is None else [seed])):
+        _sample(params, name, int(part), checkpoints)
+    if seed is None:
+        parts.keep_only(map(str, seeds))
+
+
+def _sample(params: Params, name: str, seed: int, checkpoints: Checkpoints | None) -> None:
+    source = Source(params, name, seed)
+    label = Labeller(params, name, seed, source.table, source.scheme)
 
     def labelled(first: int) -> Iterator[Pairs]:
-        return (label(pairs, rows) for rows, pairs in blocks(first))
+        return (label(pairs, rows) for rows, pairs in source.blocks(first))
 
-    with checkpoints_of(params, folder) as checkpoints:
-        write_shards(folder, kept_blocks(labelled, checkpoints), table, scheme)
+    write_shards(layout.synthetic(name, seed), kept_blocks(labelled, checkpoints), source.table, source.scheme)
 
 
-def generated(
-    params: Params, name: str, seed: int
-) -> tuple[pd.DataFrame, LabelScheme, Callable[[int], Iterator[tuple[slice, Pairs]]]]:
-    """The frames' table and scheme, and a function from a first row to blocks of rows with the generator's pairs."""
-    generator = create("generators", name, params.generators[name])
-    weights = load_weights(layout.generator(name, seed) / "generator.safetensors")
-    fitted = generator.restore(*weights, accelerator=params.compute.accelerator)
-    _, cohort, scheme = read_shards(layout.cohort(params.generator_cohort), verify=False)
-    table = frame_table(params, name, seed, cohort)
-    seeds = table["frame_seed"].to_numpy(np.int64)
+class Source:
+    """The frames that a fitted generator makes, in their order.
 
-    def blocks(first: int) -> Iterator[tuple[slice, Pairs]]:
-        with progress(f"sample {name}-{seed}", len(table)) as bar:
+    Attributes:
+        table: a row a frame: frame_id, view, spacing_mm, frame_seed.
+        scheme: what the label values mean.
+    """
+
+    def __init__(self, params: Params, name: str, seed: int) -> None:
+        self._fitted: FittedGenerator = load_generator(params, name, seed)
+        _, cohort, scheme = read_shards(layout.cohort(params.generators[name].cohort), verify=False)
+        self.scheme: LabelScheme = scheme
+        self.table = frame_table(params, name, seed, cohort)
+        self._title = f"sample {name}, seed {seed}"
+
+    def blocks(self, first: int = 0) -> Iterator[tuple[slice, Pairs]]:
+        """Rows of the table from `first` on, with the generator's own pairs."""
+        seeds, views = self.table["frame_seed"].to_numpy(np.int64), self.table["view"]
+        with progress(self._title, len(self.table)) as bar:
             bar.advance(first)
-            for start in range(first, len(table), _BLOCK):
+            for start in range(first, len(self.table), _BLOCK):
                 part = slice(start, start + _BLOCK)
-                yield part, fitted.sample(list(table["view"][part]), seeds[part])
+                yield part, self._fitted.sample(list(views[part]), seeds[part])
                 bar.advance(len(seeds[part]))
-
-    return table, scheme, blocks
 
 
 def frame_table(params: Params, name: str, seed: int, cohort: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""train_generator: the generator's cohort -> a fitted generator and its training curve."""
+"""train_generator: the generator's cohort -> a fitted generator a seed, and their training curves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from augbench.core import layout
-from augbench.core.artifacts import save_weights, write_bytes
+from augbench.core.arms import require_generator
+from augbench.core.artifacts import atomic_folder, load_weights, read_csv, save_weights, write_bytes, write_csv
+from augbench.core.checkpoint import Checkpoints
 from augbench.core.component import create
 from augbench.core.errors import UserError
 from augbench.core.params import Params
@@ -15,26 +17,47 @@ from augbench.core.reports import write_report_table
 from augbench.core.seeding import child_seed
 from augbench.core.shards import read_frames
 from augbench.core.types import Frames
-from augbench.generators.base import FitContext, FittedGenerator, Generator, TrainingDiverged
+from augbench.datasets.base import Dataset
+from augbench.generators.base import Draw, FitContext, FittedGenerator, Generator, TrainingDiverged
 from augbench.report.sheets import contact_sheet
-from augbench.runtime.fingerprint import checkpoints_of
+from augbench.runtime.fingerprint import Inputs
+from augbench.runtime.parts import Parts
+from augbench.runtime.progress import progress
+
+_WEIGHTS, _CURVE = "generator.safetensors", "curve.csv"
 
 
-def run(params: Params, name: str, seed: int) -> None:
+def run(params: Params, name: str, seed: int | None = None) -> None:
+    """Fit the generator with every seed that is not finished; with `seed`, that one alone, and no report."""
+    require_generator(params, name)
+    seeds = params.generators[name].seeds
+    parts = Parts(params, f"train_generator@{name}", layout.GENERATORS / name, lambda _: generator_inputs(params, name))
+    wanted = seeds if seed is None else [seed]
+    for part, checkpoints in parts.unfinished(map(str, wanted)):
+        _fit(params, name, int(part), checkpoints)
+    if seed is None:
+        parts.keep_only(map(str, seeds))
+        write_report_table(layout.generator_curve(name), _curves(name, seeds))
+
+
+def _fit(params: Params, name: str, seed: int, checkpoints: Checkpoints | None) -> None:
     context = FitContext(
         seed=child_seed(params.seed, "train_generator", name, seed),
-        dataset_name=params.dataset,
-        dataset_params=params.datasets[params.dataset],
         accelerator=params.compute.accelerator,
+        precision=params.compute.precision,
+        draw=fresh_draw(params),
+        checkpoints=checkpoints,
+        bars=progress,
     )
-    generator = create("generators", name, params.generators[name])
-    frames = generator_frames(params)
-    with checkpoints_of(params, layout.generator(name, seed)) as context.checkpoints:
-        fitted = fit_or_show(generator, frames, context, layout.last_good(name, seed))
+    fitted = fit_or_show(
+        generator_of(params, name), generator_frames(params, name), context, layout.last_good(name, seed)
+    )
     tensors, config = fitted.state()
-    save_weights(layout.generator(name, seed) / "generator.safetensors", tensors, config)
-    curve = pd.DataFrame(context.curve, columns=list(context.curve[0]) if context.curve else ["kimg"])
-    write_report_table(layout.generator_curve(name, seed), curve)
+    with atomic_folder(layout.generator(name, seed)) as folder:
+        save_weights(folder / _WEIGHTS, tensors, config)
+        write_csv(
+            folder / _CURVE, pd.DataFrame(context.curve, columns=list(context.curve[0]) if context.curve else ["kimg"])
+        )
 
 
 def fit_or_show(generator: Generator, frames: Frames, context: FitContext, sheet: Path) -> FittedGenerator:
@@ -48,7 +71,37 @@ def fit_or_show(generator: Generator, frames: Frames, context: FitContext, sheet
         raise UserError(str(error), file=sheet) from error
 
 
-def generator_frames(params: Params) -> Frames:
-    """What a generator may learn from: its own cohort, or in the equal-patient control the 42's training part."""
-    frames = read_frames(layout.cohort(params.generator_cohort))
-    return frames.where(split="train") if params.generator_cohort == "segmenter" else frames
+def _curves(name: str, seeds: list[int]) -> pd.DataFrame:
+    """The curves of all seeds in one table, the seed first."""
+    curves = [read_csv(layout.generator(name, seed) / _CURVE, ("kimg",)).assign(seed=seed) for seed in seeds]
+    table = pd.concat(curves, ignore_index=True)
+    return table[["seed", *(column for column in table.columns if column != "seed")]]
+
+
+def generator_of(params: Params, name: str) -> Generator:
+    """The component of an entry of `generators`."""
+    entry = params.generators[name]
+    return create(Generator, entry.kind, entry.options)
+
+
+def load_generator(params: Params, name: str, seed: int) -> FittedGenerator:
+    """A fitted generator, ready to sample on `compute.accelerator`."""
+    tensors, config = load_weights(layout.generator(name, seed) / _WEIGHTS)
+    generator = generator_of(params, name)
+    return generator.restore(tensors, config, accelerator=params.compute.accelerator, draw=fresh_draw(params))
+
+
+def generator_inputs(params: Params, name: str, narrowed: dict[str, str] | None = None) -> Inputs:
+    """The dataset's own code and parameters decide the bytes of generators that draw from it, and of no other."""
+    return Inputs(narrowed or {}, dataset=generator_of(params, name).draws_subjects)
+
+
+def generator_frames(params: Params, name: str) -> Frames:
+    """What a generator learns from: every patient of its cohort but those for validation."""
+    return read_frames(layout.cohort(params.generators[name].cohort)).where(split="train")
+
+
+def fresh_draw(params: Params) -> Draw | None:
+    """Fresh frames of fresh subjects from the dataset behind the cohorts, where it can draw them."""
+    dataset = create(Dataset, params.dataset.kind, params.dataset.options)
+    return dataset.draw if dataset.can_draw else None

@@ -1,4 +1,4 @@
-"""train_segmenter: real and synthetic frames -> a trained U-Net. A stage per arm and seeds, one loop for all."""
+"""train_segmenter: real and synthetic frames -> the trained networks of an arm. One loop for all arms."""
 
 from __future__ import annotations
 
@@ -8,68 +8,99 @@ import numpy as np
 import pandas as pd
 
 from augbench.core import layout
+from augbench.core.arms import Arm, Run, arm_named
 from augbench.core.artifacts import atomic_folder, load_weights, save_weights, write_csv
+from augbench.core.checkpoint import Checkpoints
 from augbench.core.component import create
+from augbench.core.errors import UserError
 from augbench.core.params import Params
-from augbench.core.runs import Run
 from augbench.core.seeding import child_seed
-from augbench.core.shards import read_frames
-from augbench.core.types import Frames, Pairs
-from augbench.runtime.fingerprint import checkpoints_of
+from augbench.core.shards import read_frames, read_shards
+from augbench.regimes.base import Regime
+from augbench.runtime import interrupt
+from augbench.runtime.fingerprint import WHOLE, Inputs
+from augbench.runtime.parts import Parts
+from augbench.runtime.progress import progress
+from augbench.segmenters.base import Segmenter
+
+_WEIGHTS = "network.safetensors"
 
 
-def run(params: Params, task: Run) -> None:
+def run(params: Params, name: str, part: str | None = None) -> None:
+    """Train every network of the arm that is not finished; with `part` (the name of a run), that one alone."""
+    arm = arm_named(params, name)
+    runs = {run.name: run for run in arm.runs}
+    if part is not None and part not in runs:
+        raise UserError(
+            f"arm '{name}' has no run '{part}'",
+            got=part,
+            expected=", ".join(runs),
+            remedy="correct --run, or add the seed to params.yaml",
+            file="params.yaml",
+        )
+    parts = Parts(params, stage_of(arm), layout.MODELS / name, lambda part: _inputs(arm, runs[part]))
+    for unfinished, checkpoints in parts.unfinished(runs if part is None else [part]):
+        _train(params, arm, runs[unfinished], checkpoints)
+    if part is None:
+        parts.keep_only(runs)
+
+
+def stage_of(arm: Arm) -> str:
+    """Name of the arm's stage in dvc.yaml."""
+    return f"train_segmenter@{arm.name}" if arm.generator is None else f"train_segmenter_generated@{arm.name}"
+
+
+def _inputs(arm: Arm, run: Run) -> Inputs:
+    """A run reads the frames of one generator seed alone."""
+    if arm.generator is None or run.generator_seed is None:
+        return WHOLE
+    whole, one = layout.SYNTHETIC / arm.generator, layout.synthetic(arm.generator, run.generator_seed)
+    return Inputs({whole.as_posix(): one.as_posix()})
+
+
+def _train(params: Params, arm: Arm, run: Run, checkpoints: Checkpoints | None) -> None:
     import torch
 
-    from augbench.training.fit import fit
+    from augbench.training.fit import Pool, fit
 
-    cohort = read_frames(layout.cohort("segmenter"))
-    validation = cohort.where(split="validation")
-    pairs = pool_pairs(params, task, cohort.where(split="train"))
-    seed = child_seed(params.seed, "train_segmenter", task.name)
+    cohort = read_frames(layout.cohort(arm.cohort))
+    real = cohort.where(split="train")
+    synthetic: Any = np.empty((0, 2, cohort.image_size, cohort.image_size), np.uint8)
+    if arm.generator is not None and run.generator_seed is not None:
+        synthetic, _, _ = read_shards(layout.synthetic(arm.generator, run.generator_seed))
+    regime = create(Regime, arm.regime, arm.regime_options)
+    # The segmenter's seed alone: runs of all arms and generators with one seed start alike and draw alike, so that
+    # seeds are crossed with arms, as the statistics take them.
+    seed = child_seed(params.seed, "train_segmenter", run.segmenter_seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(child_seed(seed, "weights"))
-        network = _segmenter(params).build(cohort.scheme.classes, params.image_size)
-    with checkpoints_of(params, layout.model(task)) as checkpoints:
-        curve = fit(
-            network,
-            pairs,
-            validation,
-            params.training,
-            params.augmentation,
-            seed=seed,
-            accelerator=params.compute.accelerator,
-            deterministic=params.compute.deterministic,
-            description=f"train {task.name}",
-            checkpoints=checkpoints,
-        )
-    with atomic_folder(layout.model(task)) as folder:
-        config = {"segmenter": params.segmenter, "image_size": params.image_size, "arm": task.arm}
-        structures = list(cohort.scheme.structures)
-        save_weights(folder / "network.safetensors", network.state_dict(), config | {"structures": structures})
+        network = _segmenter(arm).build(cohort.scheme.classes, params.image_size)
+    curve = fit(
+        network,
+        Pool(real.pairs, synthetic, regime.phases(len(real), len(synthetic))),
+        cohort.where(split="validation"),
+        params.training,
+        params.augmentation,
+        params.compute,
+        seed=seed,
+        description=f"train {arm.name} {run.name}",
+        checkpoints=checkpoints,
+        bars=progress,
+        on_start=interrupt.install_again,
+    )
+    with atomic_folder(layout.model(run)) as folder:
+        config = {"arm": arm.name, "image_size": params.image_size, "structures": list(cohort.scheme.structures)}
+        save_weights(folder / _WEIGHTS, network.state_dict(), config)
         write_csv(folder / "curve.csv", pd.DataFrame(curve))
 
 
-def pool_pairs(params: Params, task: Run, real: Frames) -> Pairs:
-    """The frames that the run draws its batches from, (n, 2, H, W) uint8: real ones first."""
-    synthetic = None
-    if task.generator is not None and task.generator_seed is not None:
-        synthetic = read_frames(layout.synthetic(task.generator, task.generator_seed))
-    options = {} if task.synthetic_per_real is None else {"synthetic_per_real": task.synthetic_per_real}
-    pool = create("regimes", task.regime, options).pool(len(real), 0 if synthetic is None else len(synthetic))
-    parts = [real.pairs[: pool.real]]
-    if synthetic is not None:
-        parts.append(synthetic.pairs[: pool.synthetic])
-    return np.concatenate(parts)
-
-
-def load_network(params: Params, task: Run) -> tuple[Any, list[str]]:
-    """A trained network and the structures of its classes 1, 2, ..."""
-    tensors, config = load_weights(layout.model(task) / "network.safetensors")
-    network = _segmenter(params).build(len(config["structures"]) + 1, config["image_size"])
+def load_network(arm: Arm, run: Run) -> tuple[Any, list[str]]:
+    """A trained network, ready to predict, and the structures of its classes 1, 2, ..."""
+    tensors, config = load_weights(layout.model(run) / _WEIGHTS)
+    network = _segmenter(arm).build(len(config["structures"]) + 1, config["image_size"])
     network.load_state_dict(tensors)
     return network.eval(), config["structures"]
 
 
-def _segmenter(params: Params) -> Any:
-    return create("segmenters", params.segmenter, params.segmenters[params.segmenter])
+def _segmenter(arm: Arm) -> Segmenter:
+    return create(Segmenter, arm.segmenter, arm.segmenter_options)

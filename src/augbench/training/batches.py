@@ -2,42 +2,95 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from augbench.core.params import Augmentation
-from augbench.core.seeding import child_seed
+from augbench.core.seeding import Rng, child_rng, child_seed
 from augbench.core.types import Pairs
 from augbench.training.augment import augmentation, reseed
 
 
+class Phase(Protocol):
+    """A part of the training, as `regimes.base.Phase` states it."""
+
+    @property
+    def until(self) -> float: ...
+    @property
+    def real(self) -> int: ...
+    @property
+    def synthetic(self) -> int: ...
+    @property
+    def real_share(self) -> float | None: ...
+
+
+class Rows(Protocol):
+    """Frames by number, in memory or mapped: `rows[i]` is (2, H, W) uint8."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Pairs: ...
+
+
+def draw_order(phases: Sequence[Phase], steps: int, batch_size: int, real: int, seed: int) -> NDArray[np.int64]:
+    """Frame of every place of the training, (steps * batch_size,): real frames first, synthetic ones from `real` on.
+
+    Within a phase every frame of the pool is drawn once before any is drawn again. With a `real_share` that holds of
+    real and of synthetic frames apart, and every batch has round(real_share * batch_size) real ones, at its front.
+    """
+    parts, start = [], 0
+    for number, phase in enumerate(phases):
+        stop = round(phase.until * steps)
+        name = ("order",) if number == 0 else ("order", number)
+        rng = child_rng(seed, *name)
+        own, made = np.arange(phase.real), real + np.arange(phase.synthetic)
+        if phase.real_share is None:
+            parts.append(_evenly(np.concatenate([own, made]), (stop - start) * batch_size, rng))
+        else:
+            share = round(phase.real_share * batch_size)
+            batches = [
+                _evenly(pool, (stop - start) * count, rng).reshape(stop - start, count)
+                for pool, count in ((own, share), (made, batch_size - share))
+            ]
+            parts.append(np.concatenate(batches, axis=1).ravel())
+        start = stop
+    return np.concatenate(parts)
+
+
+def _evenly(pool: NDArray[np.int64], count: int, rng: Rng) -> NDArray[np.int64]:
+    """`count` draws: permutation after permutation of the pool."""
+    if count == 0:
+        return pool[:0]
+    epochs = -(-count // len(pool))
+    return np.concatenate([pool[rng.permutation(len(pool))] for _ in range(epochs)])[:count]
+
+
 class AugmentedFrames(Dataset[tuple[Tensor, Tensor]]):
-    """`steps x batch_size` augmented draws from a pool of frames, evenly: every epoch of the pool is a permutation.
+    """The training's frames in their order, augmented.
 
     Args:
-        pairs: pool (n, 2, H, W) uint8.
-        length: number of draws, the same in every arm.
+        real, synthetic: the two sets; they are read where they lie, so a mapped one is never loaded as a whole.
+        order: what `draw_order` gave.
         params: augmentation.
-        seed: the draws' and augmentations' root.
+        seed: the augmentations' root.
     """
 
-    def __init__(self, pairs: Pairs, length: int, params: Augmentation, seed: int) -> None:
-        self._pairs = pairs
-        self._length = length
-        self._seed = seed
-        self._transforms = augmentation(params, pairs.shape[-1])
-        rng = np.random.default_rng(child_seed(seed, "order"))
-        epochs = -(-length // len(pairs))
-        self._order = np.concatenate([rng.permutation(len(pairs)) for _ in range(epochs)])[:length]
+    def __init__(self, real: Rows, synthetic: Rows, order: NDArray[np.int64], params: Augmentation, seed: int) -> None:
+        self._real, self._synthetic, self._order, self._seed = real, synthetic, order, seed
+        self._transforms = augmentation(params, (real if len(real) else synthetic)[0].shape[-1])
 
     def __len__(self) -> int:
-        return self._length
+        return len(self._order)
 
     def __getitem__(self, place: int) -> tuple[Tensor, Tensor]:
         """Image (1, H, W) float32 with mean 0 and SD 1, label map (1, H, W) int64."""
-        image, label = self._pairs[self._order[place]]
+        at = int(self._order[place])
+        image, label = self._real[at] if at < len(self._real) else self._synthetic[at - len(self._real)]
         reseed(self._transforms, child_seed(self._seed, "augment", place))
         frame = {
             "image": torch.from_numpy(image.astype(np.float32) / 255)[None],

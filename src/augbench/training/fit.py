@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,13 @@ from augbench.core.checkpoint import (
     set_random_state,
     with_prefix,
 )
-from augbench.core.params import Augmentation, Training
+from augbench.core.device import torch_device
+from augbench.core.errors import UserError
+from augbench.core.params import Augmentation, Compute, Training
 from augbench.core.seeding import child_seed
 from augbench.core.types import Frames, Pairs
 from augbench.training.augment import normalise
-from augbench.training.batches import AugmentedFrames
+from augbench.training.batches import AugmentedFrames, Phase, Rows, draw_order
 
 
 class SegmentationModule(pl.LightningModule):
@@ -58,8 +61,22 @@ class SegmentationModule(pl.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+@dataclass(frozen=True)
+class Pool:
+    """What batches are drawn from.
+
+    Attributes:
+        real, synthetic: frames (2, H, W) uint8 by number.
+        phases: how much of each at which step.
+    """
+
+    real: Rows
+    synthetic: Rows
+    phases: Sequence[Phase]
+
+
 class _Selection(pl.Callback):
-    """Scores the real validation patients now and then and keeps the weights to return; draws the progress; saves."""
+    """Keeps the weights to return and the curve, draws the progress, saves."""
 
     def __init__(
         self,
@@ -83,7 +100,7 @@ class _Selection(pl.Callback):
             self.best_dice, self.curve = start.state["best_dice"], start.state["curve"]
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
-        # Lightning's own handler ends the training loop in another way.
+        # Lightning's own handler of signals ends the training loop in another way.
         self._on_start()
 
     def on_train_batch_start(self, trainer: pl.Trainer, module: Any, *_: object) -> None:
@@ -95,17 +112,23 @@ class _Selection(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, *_: object) -> None:
         self.step += 1
         step, last = self.step, self.step == self._params.steps
-        self._bar.advance(1, note=f"loss {float(outputs['loss']):.3f}")
         if step % self._params.validate_every == 0 or last:
-            row = {"step": step, "loss": float(outputs["loss"])}
-            if self._params.selection == "best":
-                row["validation_dice"] = dice = validation_dice(module.network, self._validation)
-                if dice > self.best_dice:
-                    self.best_dice = dice
-                    self.best = {name: value.detach().clone() for name, value in module.network.state_dict().items()}
-            self.curve.append(row)
+            self._end_row(module, float(outputs["loss"]))
+        else:
+            # The loss is read where a row ends: reading it at every step would make the device wait for it.
+            self._bar.advance(1)
         if self._checkpoints is not None and (last or self._checkpoints.due()):
             self._save(self._checkpoints, trainer, module)
+
+    def _end_row(self, module: Any, loss: float) -> None:
+        row = {"step": self.step, "loss": loss}
+        if self._params.selection == "best":
+            row["validation_dice"] = dice = validation_dice(module.network, self._validation)
+            if dice > self.best_dice:
+                self.best_dice = dice
+                self.best = {name: value.detach().clone() for name, value in module.network.state_dict().items()}
+        self.curve.append(row)
+        self._bar.advance(1, note=f"loss {loss:.3f}")
 
     def _save(self, checkpoints: Checkpoints, trainer: pl.Trainer, module: Any) -> None:
         tensors, optimiser = optimiser_state(trainer.optimizers[0], "optimiser")
@@ -119,30 +142,41 @@ class _Selection(pl.Callback):
 
 def fit(
     network: nn.Module,
-    pool: Pairs,
+    pool: Pool,
     validation: Frames,
     training: Training,
     augmentation: Augmentation,
+    compute: Compute,
     *,
     seed: int,
-    accelerator: str,
     description: str,
-    deterministic: bool = True,
     checkpoints: Checkpoints | None = None,
     bars: Bars = no_bar,
     on_start: Callable[[], None] = lambda: None,
 ) -> list[dict[str, float]]:
-    """Train `network` in place on a pool of pairs (n, 2, H, W) uint8; returns its validation curve.
+    """Train `network` in place; returns its curve.
 
-    Every arm takes exactly `training.steps` optimiser steps, however large its pool. With `selection: best` the weights
-    with the highest Dice on the real validation patients remain, in synthetic arms too; with `last` the final ones.
+    Every arm takes exactly `training.steps` optimiser steps, however large its pool. With `selection: last` the final
+    weights remain; with `best` those with the highest Dice on the real validation patients, in synthetic arms too.
     With `checkpoints` it goes on from the latest and ends in the same weights as one that was never stopped.
+
+    Args:
+        validation: read with `selection: best` alone.
+        bars: draws the progress.
+        on_start: called when the loop has started.
+
+    Raises:
+        UserError: there is no GPU for `accelerator: gpu`, or no validation patient for `selection: best`.
     """
+    torch_device(compute.accelerator)
+    _require_validation(validation, training)
     _quiet()
     start = None if checkpoints is None else checkpoints.latest()
     if start is not None:
         network.load_state_dict(with_prefix(start.tensors, "network."))
-    frames = AugmentedFrames(pool, training.steps * training.batch_size, augmentation, child_seed(seed, "draws"))
+    draws = child_seed(seed, "draws")
+    order = draw_order(pool.phases, training.steps, training.batch_size, len(pool.real), draws)
+    frames = AugmentedFrames(pool.real, pool.synthetic, order, augmentation, draws)
     module = SegmentationModule(network.to(memory_format=torch.channels_last), training, start)
     with bars(description, training.steps, "steps") as bar, torch.random.fork_rng():
         # Dropout, the one thing that draws from torch's own generator.
@@ -158,14 +192,15 @@ def fit(
         trainer = pl.Trainer(
             max_steps=left,
             max_epochs=1,
-            accelerator=accelerator,
+            accelerator=compute.accelerator,
             devices=1,
+            precision="bf16-mixed" if compute.precision == "bf16" else "32-true",
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             callbacks=[selection],
-            deterministic=deterministic,
+            deterministic=compute.deterministic,
         )
         if left:
             trainer.fit(module, loader)
@@ -175,6 +210,17 @@ def fit(
         network.load_state_dict(selection.best)
     network.eval()
     return selection.curve
+
+
+def _require_validation(validation: Frames, training: Training) -> None:
+    if training.selection == "best" and not len(validation):
+        raise UserError(
+            "selection 'best' has no validation patients",
+            got="a cohort whose patients are all for training",
+            expected="patients with split 'validation'",
+            remedy="set training.selection to last, or give the cohort a validation_fraction above 0",
+            file="params.yaml",
+        )
 
 
 def predict(network: nn.Module, images: Pairs, batch_size: int = 64) -> Pairs:

@@ -1,16 +1,28 @@
-"""Which cases a folder holds: image and mask of each, and its subject, view, phase and pathology."""
+"""Which cases a folder holds: image and mask of each, and its subject, view, phase and pathology.
+
+Who a case is stands in cases.csv or, without it, in the case's name.
+"""
 
 from __future__ import annotations
 
+import math
 import re
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from augbench.core.errors import UserError
-from augbench.datasets.nnunet.description import FILE_ENDINGS, Description
-from augbench.datasets.nnunet.root import why_absent
-from augbench.datasets.nnunet.structures import canonical_view
-from augbench.datasets.nnunet.table import Row, read_rows, rows_from_names
+from augbench.datasets.nnunet.description import FILE_ENDINGS, Description, canonical_view, why_absent
+
+Row = dict[str, str]
+
+_REQUIRED = ("case_id", "subject_id")
+_OPTIONAL = ("view", "phase", "pathology", "spacing_mm")
+#: Ids stand in tables and in names of exported files, so nothing in them may point elsewhere.
+_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]|^\.{1,2}$")
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,7 @@ def find_cases(folder: Path, description: Description, channel: int, pattern: st
             "dataset is empty",
             got=f"files {', '.join(found)}" if found else "no file",
             expected=f"images named <case>_{channel:04d}{description.file_ending}",
-            remedy="add images, or correct `file_ending` in dataset.json or datasets.nnunet.channel",
+            remedy="add images, or correct `file_ending` in dataset.json or dataset.channel",
             file=folder / "imagesTr",
         )
     _require_same_cases(images, masks, channel, description.file_ending)
@@ -53,7 +65,7 @@ def find_cases(folder: Path, description: Description, channel: int, pattern: st
     known = read_rows(table) if table.is_file() else rows_from_names(images, pattern, folder)
     if table.is_file():
         _require_complete(known, images, table, folder / "imagesTs")
-    return [_case(known[case], images[case], masks[case], default_view) for case in sorted(images)]
+    return [_case(case, known[case], images[case], masks[case], default_view) for case in sorted(images)]
 
 
 def _files(folder: Path, description: Description, suffix: str) -> dict[str, Path]:
@@ -63,7 +75,7 @@ def _files(folder: Path, description: Description, suffix: str) -> dict[str, Pat
             f"folder {folder.name} is missing",
             got=why_absent(folder),
             expected="imagesTr and labelsTr beside dataset.json (nnU-Net raw layout)",
-            remedy="restore the folder, or correct datasets.nnunet.root and the dataset's name",
+            remedy="restore the folder, or correct dataset.root and the folder's name",
             file=folder,
         )
     found: dict[str, Path] = {}
@@ -109,25 +121,19 @@ def _listing(folder: Path) -> list[Path]:
 
 
 def _require_same_cases(images: dict[str, Path], masks: dict[str, Path], channel: int, ending: str) -> None:
-    without_mask, without_image = sorted(set(images) - set(masks)), sorted(set(masks) - set(images))
-    if without_mask:
-        case = without_mask[0]
-        raise UserError(
-            "image without mask",
-            got=f"{len(without_mask)} images without mask, the first is {images[case].name}",
-            expected=f"labelsTr/{case}{ending}",
-            remedy="add the mask or remove the image",
-            file=images[case],
-        )
-    if without_image:
-        case = without_image[0]
-        raise UserError(
-            "mask without image",
-            got=f"{len(without_image)} masks without image, the first is {masks[case].name}",
-            expected=f"imagesTr/{case}_{channel:04d}{ending}",
-            remedy="add the image or remove the mask",
-            file=masks[case],
-        )
+    for kind, files, other, partners, partner in (
+        ("image", images, "mask", masks, f"labelsTr/{{}}{ending}"),
+        ("mask", masks, "image", images, f"imagesTr/{{}}_{channel:04d}{ending}"),
+    ):
+        alone = sorted(set(files) - set(partners))
+        if alone:
+            raise UserError(
+                f"{kind} without {other}",
+                got=f"{len(alone)} {kind}s without {other}, the first is {files[alone[0]].name}",
+                expected=partner.format(alone[0]),
+                remedy=f"add the {other} or remove the {kind}",
+                file=files[alone[0]],
+            )
 
 
 def _require_complete(rows: dict[str, Row], images: dict[str, Path], file: Path, test_images: Path) -> None:
@@ -152,15 +158,114 @@ def _require_complete(rows: dict[str, Row], images: dict[str, Path], file: Path,
         )
 
 
-def _case(row: Row, image: Path, mask: Path, default_view: str) -> Case:
-    spacing = row.get("spacing_mm", "")
-    return Case(
-        case_id=row["case_id"],
-        subject_id=row["subject_id"],
-        view=canonical_view(row.get("view") or default_view),
-        phase=row.get("phase", ""),
-        pathology=row.get("pathology", ""),
-        spacing_mm=float(spacing) if spacing else None,
-        image=image,
-        mask=mask,
-    )
+def _case(name: str, row: Row, image: Path, mask: Path, default_view: str) -> Case:
+    view = canonical_view(row.get("view") or default_view)
+    spacing = float(row["spacing_mm"]) if row.get("spacing_mm") else None
+    return Case(name, row["subject_id"], view, row.get("phase", ""), row.get("pathology", ""), spacing, image, mask)
+
+
+def rows_from_names(case_ids: Iterable[str], pattern: str, folder: Path) -> dict[str, Row]:
+    """case id -> what the named groups of `pattern` say: `subject`, and if present `view`, `phase`, `pathology`.
+
+    Raises:
+        UserError: a name does not match.
+    """
+    compiled = re.compile(pattern)
+    rows = {}
+    for case in case_ids:
+        match = compiled.fullmatch(case)
+        if match is None or not match["subject"]:
+            raise UserError(
+                "case name does not match the subject pattern",
+                got=case,
+                expected=pattern,
+                remedy="correct dataset.subject_pattern, or add a cases.csv with case_id and subject_id",
+                file=folder / "imagesTr",
+            )
+        groups = {name: value or "" for name, value in match.groupdict().items()}
+        rows[case] = {"case_id": case, "subject_id": groups["subject"], **groups}
+    return rows
+
+
+def read_rows(file: Path) -> dict[str, Row]:
+    """case id -> row of cases.csv, all as text so that `007` stays whole.
+
+    Raises:
+        UserError: not a CSV, a column is missing, a case stands there twice, an id or spacing cannot be used.
+    """
+    try:
+        with warnings.catch_warnings():
+            # A line with more cells than the header only earns a warning, and the last cells are lost.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+    except (ValueError, OSError, pd.errors.ParserWarning) as error:  # a wrong encoding is a ValueError
+        raise UserError(
+            "cases.csv cannot be read",
+            got=str(error).splitlines()[0],
+            expected="comma-separated text in UTF-8, no line longer than the header",
+            remedy="save it again as CSV",
+            file=file,
+        ) from error
+    table.columns = [str(column).strip().casefold() for column in table.columns]
+    absent = [column for column in _REQUIRED if column not in table.columns]
+    if absent:
+        raise UserError(
+            f"cases.csv lacks the column {', '.join(absent)}",
+            got=", ".join(table.columns),
+            expected=f"{', '.join(_REQUIRED)}; if known {', '.join(_OPTIONAL)}",
+            remedy="add the column (comma-separated), or remove the file to take subjects from the case names",
+            file=file,
+        )
+    rows: dict[str, Row] = {}
+    for line, values in enumerate(table.to_dict("records"), start=2):
+        row = {str(key): str(value).strip() for key, value in values.items()}
+        for column in _REQUIRED:
+            if not row[column] or _UNSAFE.search(row[column]):
+                raise UserError(
+                    f"cases.csv has an unusable {column}",
+                    got=f"{row[column]!r} in line {line}",
+                    expected="a name without /, \\ or control characters",
+                    remedy="correct the line",
+                    file=file,
+                )
+        if row["case_id"] in rows:
+            raise UserError(
+                "cases.csv names a case twice",
+                got=f"{row['case_id']} again in line {line}",
+                expected="one line a case",
+                remedy="remove one of the lines",
+                file=file,
+            )
+        rows[row["case_id"]] = {**row, "spacing_mm": _spacing_text(row.get("spacing_mm", ""), line, file)}
+    _require_one_pathology(rows, file)
+    return rows
+
+
+def _spacing_text(text: str, line: int, file: Path) -> str:
+    try:
+        usable = not text or (math.isfinite(float(text)) and float(text) > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UserError(
+            "cases.csv has an unusable spacing_mm",
+            got=f"{text!r} in line {line}",
+            expected="a positive number of millimetres, or nothing",
+            remedy="correct the line",
+            file=file,
+        )
+    return text
+
+
+def _require_one_pathology(rows: dict[str, Row], file: Path) -> None:
+    first: dict[str, str] = {}
+    for row in rows.values():
+        said = first.setdefault(row["subject_id"], row.get("pathology", ""))
+        if said != row.get("pathology", ""):
+            raise UserError(
+                f"subject '{row['subject_id']}' has two pathologies",
+                got=f"{said!r} and {row.get('pathology', '')!r}",
+                expected="one pathology a subject: cohorts are stratified by it",
+                remedy="correct cases.csv",
+                file=file,
+            )

@@ -1,21 +1,42 @@
-"""dataset.json: which number means which structure, and how the files end. Labels are read by name, never by number."""
+"""What a number in a mask means: dataset.json, names, and one scheme for all folders.
+
+Labels are read by name, never by number: ACDC counts RV, MYO, LV and M&Ms counts LV, MYO, RV.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from augbench.core.errors import UserError
-from augbench.datasets.nnunet.root import why_absent
-from augbench.datasets.nnunet.structures import canonical_structure
+from augbench.core.types import LabelScheme
 
 #: What the reader opens. nnU-Net's first version had no `file_ending`: it was always .nii.gz.
 FILE_ENDINGS = (".nii.gz", ".nii", ".png")
 #: Names stand in tables, in charts and in the report.
 _LONGEST_NAME = 80
+
+#: Spellings met in public sets, letters and digits alone; any other name stands for itself.
+_STRUCTURES = {
+    "LV": "lv lvc lvbp lvcavity lvbloodpool lvendo leftventricle leftventricularcavity leftventriclecavity "
+    "leftventricularbloodpool leftventriclebloodpool",
+    "MYO": "myo lvm lvmyo myocardium lvmyocardium leftventricularmyocardium leftventriclemyocardium lvwall",
+    "RV": "rv rvc rvbp rvcavity rvbloodpool rvendo rightventricle rightventricularcavity rightventriclecavity "
+    "rightventricularbloodpool rightventriclebloodpool",
+    "RA": "ra rightatrium rightatrialcavity",
+    "LA": "la leftatrium leftatrialcavity",
+}
+_VIEWS = {
+    "sax": "sax sa shortaxis",
+    "4ch": "4ch 4c a4c lax4c lax4ch la4ch la4c fourchamber 4chamber",
+    "2ch": "2ch 2c a2c lax2c lax2ch la2ch la2c twochamber 2chamber",
+}
+_STRUCTURE_OF = {spelling: name for name, spellings in _STRUCTURES.items() for spelling in spellings.split()}
+_VIEW_OF = {spelling: name for name, spellings in _VIEWS.items() for spelling in spellings.split()}
 _EXAMPLE = '{"channel_names": {"0": "cineMRI"}, "labels": {"background": 0, "LV": 1}, "file_ending": ".png"}'
 
 
@@ -25,7 +46,7 @@ class Description:
 
     Attributes:
         file: the dataset.json, for messages.
-        structures: value in this dataset's masks -> structure; background (0) is not listed.
+        structures: value in this folder's masks -> structure, in rising order; background (0) is not listed.
         file_ending: with its dot, one of FILE_ENDINGS.
         announced: `numTraining`, or None where it is not stated.
     """
@@ -150,7 +171,7 @@ def _structures(values: dict[str, int], rename: Mapping[str, str], file: Path) -
             file=file,
         )
     found: dict[int, str] = {}
-    for name, value in values.items():
+    for name, value in sorted(values.items(), key=lambda item: item[1]):
         if value == 0:
             continue
         structure = rename.get(name) or canonical_structure(name)
@@ -159,7 +180,7 @@ def _structures(values: dict[str, int], rename: Mapping[str, str], file: Path) -
                 f"two labels mean '{structure}'",
                 got=", ".join(f"{label}={number}" for label, number in values.items()),
                 expected="one label a structure",
-                remedy="rename one in dataset.json or through datasets.nnunet.structure_names",
+                remedy="rename one in dataset.json or through dataset.structure_names",
                 file=file,
             )
         found[value] = structure
@@ -172,3 +193,59 @@ def _structures(values: dict[str, int], rename: Mapping[str, str], file: Path) -
             file=file,
         )
     return found
+
+
+def canonical_structure(name: str) -> str:
+    """`left ventricle`, `lvc` and `LV` are `LV`; a name that is not known stays as it is, without outer blanks."""
+    return _STRUCTURE_OF.get(_letters(name), name.strip())
+
+
+def canonical_view(name: str) -> str:
+    """`SAX`, `sa` and `short axis` are `sax`; a view that is not known is lower-cased."""
+    return _VIEW_OF.get(_letters(name), name.strip().casefold())
+
+
+def _letters(name: str) -> str:
+    """Letters and digits alone, so that `Left_Ventricle` and `left ventricle` compare equal."""
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def scheme_of(
+    description: Description,
+    annotated: Mapping[str, set[str]],
+    views: tuple[str, ...],
+    common: LabelScheme | None = None,
+) -> LabelScheme:
+    """Label values and what a folder annotates in each view.
+
+    Args:
+        annotated: view -> structures that at least one mask of the folder holds there.
+        common: the values that all cohorts share; None makes them from this folder, in the order of its own values.
+
+    Raises:
+        UserError: a view without any structure of the study.
+    """
+    named = common.structures if common else tuple(description.structures.values())
+    wanted = common.annotated if common else dict.fromkeys(views, named)
+    own = {view: tuple(name for name in wanted[view] if name in annotated[view]) for view in views}
+    for view, names in own.items():
+        if not names:
+            raise UserError(
+                f"no structure of view '{view}' is labelled in {description.file.parent.name}",
+                got=", ".join(sorted(annotated[view])) or "empty masks alone",
+                expected=f"one of {', '.join(wanted[view])}, as in the folder of the first cohort",
+                remedy="check the masks, map their label names through dataset.structure_names, or leave out the view",
+                file=description.file,
+            )
+    present = set().union(*own.values())
+    return LabelScheme(common.structures if common else tuple(name for name in named if name in present), own)
+
+
+def why_absent(path: Path) -> str:
+    """`no such file or folder`, or what hides it: a link that leads nowhere or round in a circle, no permission."""
+    try:
+        path.stat()
+    except OSError as error:
+        said = error.strerror or str(error)
+        return f"a symbolic link ({said})" if path.is_symlink() else said
+    return "something else than expected: neither a plain file nor a folder"

@@ -43,7 +43,7 @@ def require_large_enough(plane: Plane, box: Box, image_size: int, max_enlargemen
             "image is smaller than the network needs",
             got=f"{' x '.join(str(side) for side in plane.image.shape)} pixels, {pixels:.0f} a side after cropping",
             expected=f"at least {image_size / max_enlargement:.0f} a side after cropping",
-            remedy=f"lower image_size ({image_size}), or raise crop_fraction or max_enlargement of datasets.nnunet",
+            remedy=f"lower image_size ({image_size}), or raise crop_fraction or max_enlargement of dataset",
             file=file,
         )
 
@@ -58,11 +58,11 @@ def to_frame(plane: Plane, box: Box, image_size: int, percentiles: tuple[float, 
     return np.stack([_to_bytes(image, percentiles), resample_labels(plane.mask, box, image_size)])
 
 
-def share_outside(mask: NDArray[np.uint8], box: Box) -> float:
-    """Part of the labelled pixels that lies outside the square, in [0, 1]; for the record only."""
-    rows, columns = np.nonzero(mask)
+def share_outside(plane: Plane, box: Box) -> float:
+    """Part of the labelled pixels that lies outside the square, in [0, 1], NaN without any; for the record only."""
+    rows, columns = np.nonzero(plane.mask)
     if len(rows) == 0:
-        return 0.0
+        return float("nan")
     left, upper, right, lower = box
     inside = (columns + 0.5 > left) & (columns + 0.5 < right) & (rows + 0.5 > upper) & (rows + 0.5 < lower)
     return 1.0 - float(inside.mean())

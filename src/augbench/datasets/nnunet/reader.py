@@ -42,7 +42,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class _Volume:
-    """values (h, w) or (h, w, planes); spacing (row, column) and orientation as far as the header states them."""
+    """values (h, w, planes); spacing (row, column) and orientation as far as the header states them."""
 
     values: NDArray[np.generic]
     spacing_mm: tuple[float, float] | None
@@ -59,9 +59,11 @@ def read_planes(case: Case, structures: Mapping[int, str]) -> Iterator[Plane]:
     image, mask = _read(case.image, "image"), read_mask(case.mask, structures)
     _require_same_grid(case, image, mask)
     spacing = (case.spacing_mm, case.spacing_mm) if case.spacing_mm else image.spacing_mm
-    for at in range(_planes(image)):
-        name = case.case_id if image.values.ndim == 2 else f"{case.case_id}_z{at:02d}"
-        yield Plane(name, _usable(_plane(image, at), at, case.image), _plane(mask, at).astype(np.uint8), spacing)
+    planes = image.values.shape[2]
+    for at in range(planes):
+        name = case.case_id if planes == 1 else f"{case.case_id}_z{at:02d}"
+        labels = mask.values[..., at].astype(np.uint8)
+        yield Plane(name, _usable(image.values[..., at], at, case.image), labels, spacing)
 
 
 def count_planes(case: Case) -> int:
@@ -137,7 +139,7 @@ def _read_png(path: Path, kind: str) -> _Volume:
         values = np.asarray(picture)
         names = picture.getbands()
     if values.ndim == 2:
-        return _Volume(values.astype(np.uint8) if values.dtype == bool else values, None, None)
+        return _Volume((values.astype(np.uint8) if values.dtype == bool else values)[..., None], None, None)
     colours = values[..., [at for at, name in enumerate(names) if name != "A"]]
     if np.any(colours != colours[..., :1]):
         raise UserError(
@@ -147,7 +149,7 @@ def _read_png(path: Path, kind: str) -> _Volume:
             remedy="convert it to grey (8 or 16 bits); several channels belong in files _0000, _0001, ...",
             file=path,
         )
-    return _Volume(colours[..., 0], None, None)
+    return _Volume(colours[..., :1], None, None)
 
 
 def _read_nifti(path: Path) -> _Volume:
@@ -171,8 +173,7 @@ def _read_nifti(path: Path) -> _Volume:
             remedy="write one file for each point in time (a cine has 4 axes) and channel",
             file=path,
         )
-    if values.ndim == 3 and values.shape[2] == 1:
-        values = values[..., 0]
+    values = values if values.ndim == 3 else values[..., None]
     scale = _MILLIMETRES.get(image.header.get_xyzt_units()[0], 1.0)
     column, row = (float(side) * scale for side in image.header.get_zooms()[:2])
     if not (np.isfinite([row, column]).all() and min(row, column) > 0):
@@ -184,14 +185,6 @@ def _read_nifti(path: Path) -> _Volume:
             file=path,
         )
     return _Volume(values.swapaxes(0, 1), (row, column), image.affine[:3, :3] * scale)
-
-
-def _planes(volume: _Volume) -> int:
-    return 1 if volume.values.ndim == 2 else int(volume.values.shape[2])
-
-
-def _plane(volume: _Volume, at: int) -> NDArray[np.generic]:
-    return volume.values if volume.values.ndim == 2 else volume.values[:, :, at]
 
 
 def _require_same_grid(case: Case, image: _Volume, mask: _Volume) -> None:
@@ -218,7 +211,7 @@ def _require_same_grid(case: Case, image: _Volume, mask: _Volume) -> None:
 
 
 def _size(volume: _Volume) -> str:
-    return " x ".join(str(side) for side in volume.values.shape)
+    return " x ".join(str(side) for side in volume.values.shape).removesuffix(" x 1")
 
 
 def _usable(values: NDArray[np.generic], at: int, path: Path) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augbench.core.seeding import Rng
-from augbench.datasets.phantom.sites import Site
+from augbench.datasets.tof_phantom.sites import Site
 
 #: Mean directions in body coordinates: LV base to apex (left, forward, down), and LV to RV (right, forward, down).
 _APEX_DIRECTION = np.array([0.62, -0.62, -0.48])

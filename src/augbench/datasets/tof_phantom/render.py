@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from augbench.core.seeding import child_rng
 from augbench.core.types import Pairs
-from augbench.datasets.phantom.acquisition import acquire, sensitivity
-from augbench.datasets.phantom.canvas import Canvas
-from augbench.datasets.phantom.heart import paint_heart
-from augbench.datasets.phantom.plane import FACTOR, Field, Grid, view_plane
-from augbench.datasets.phantom.sites import Site
-from augbench.datasets.phantom.subject import Subject, draw_subject
-from augbench.datasets.phantom.thorax import paint_thorax
+from augbench.datasets.tof_phantom.acquisition import acquire, sensitivity
+from augbench.datasets.tof_phantom.canvas import Canvas
+from augbench.datasets.tof_phantom.heart import paint_heart
+from augbench.datasets.tof_phantom.plane import FACTOR, Field, Grid, view_plane
+from augbench.datasets.tof_phantom.sites import Site
+from augbench.datasets.tof_phantom.subject import Subject, draw_subject
+from augbench.datasets.tof_phantom.thorax import paint_thorax
 
 STRUCTURES = ("LV", "MYO", "RV", "RA", "LA")
 ANNOTATED = {"4ch": STRUCTURES, "2ch": ("LV", "MYO", "LA"), "sax": ("LV", "MYO", "RV")}

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augbench.core.seeding import Rng
-from augbench.datasets.phantom.plane import MARGIN_MM, Field, Grid, smooth_field
-from augbench.datasets.phantom.tissue import Tissue
+from augbench.datasets.tof_phantom.plane import MARGIN_MM, Field, Grid, smooth_field
+from augbench.datasets.tof_phantom.tissue import Tissue
 
 Window = tuple[slice, slice]
 Mask = NDArray[np.bool_]

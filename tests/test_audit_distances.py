@@ -1,4 +1,4 @@
-"""KID, Frechet distance and the memorisation test: analytic Gaussians, other implementations, plausible mistakes."""
+"""KID and Frechet distance: analytic Gaussians, other implementations, honest intervals, plausible mistakes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from augbench.audit.base import FidelityMetric
+from augbench.audit.base import SetDistance
 from augbench.audit.frechet import Frechet, frechet_distance
 from augbench.audit.kid import Kid, mmd2_unbiased
-from augbench.audit.nn_distance import NnDistance, nearest
 from augbench.core.errors import UserError
 
 Features = NDArray[np.float64]
@@ -122,7 +121,7 @@ class TestFrechet:
         rng = np.random.default_rng(4)
         sets = [(rng.normal(size=(60, 8)), rng.normal(size=(80, 8)) + 0.3) for _ in range(120)]
         at_this_n = np.mean([frechet_distance(x, y) for x, y in sets])
-        estimates = [Frechet().estimate(x, y, rng) for x, y in sets]
+        estimates = [Frechet().distance(x, y, rng) for x, y in sets]
         covered = np.mean([estimate.ci_low <= at_this_n <= estimate.ci_high for estimate in estimates])
         assert covered >= 0.9
         x, y = sets[0]
@@ -132,20 +131,20 @@ class TestFrechet:
 
 @pytest.mark.parametrize("metric", [Kid(), Frechet()])
 class TestFidelityContract:
-    def test_real_against_real_is_near_its_floor_and_a_shift_is_seen(self, metric: FidelityMetric) -> None:
+    def test_real_against_real_is_near_its_floor_and_a_shift_is_seen(self, metric: SetDistance) -> None:
         rng = np.random.default_rng(5)
         real, again, shifted = rng.normal(size=(400, 6)), rng.normal(size=(300, 6)), rng.normal(size=(300, 6)) + 0.5
-        floor, far = metric.estimate(real, again, rng), metric.estimate(real, shifted, rng)
+        floor, far = metric.distance(real, again, rng), metric.distance(real, shifted, rng)
         assert floor.ci_low <= 0.15
         assert far.ci_low > floor.ci_high
         assert (far.n_reference, far.n_sample) == (400, 300)
         assert far.ci_low < far.value < far.ci_high
 
-    def test_same_rng_same_result(self, metric: FidelityMetric) -> None:
+    def test_same_rng_same_result(self, metric: SetDistance) -> None:
         x, y = np.random.default_rng(6).normal(size=(2, 50, 4))
-        assert metric.estimate(x, y, np.random.default_rng(0)) == metric.estimate(x, y, np.random.default_rng(0))
+        assert metric.distance(x, y, np.random.default_rng(0)) == metric.distance(x, y, np.random.default_rng(0))
 
-    def test_patients_widen_the_interval(self, metric: FidelityMetric) -> None:
+    def test_patients_widen_the_interval(self, metric: SetDistance) -> None:
         # 12 frames a patient are far fewer than 12 patients.
         rng = np.random.default_rng(7)
         patients = np.repeat(np.arange(24), 12)
@@ -153,7 +152,7 @@ class TestFidelityContract:
         for _ in range(8):
             real = rng.normal(size=(24, 5)).repeat(12, axis=0) + 0.1 * rng.normal(size=(288, 5))
             sample = rng.normal(size=(300, 5)) + 0.5
-            both = metric.estimate(real, sample, rng, patients), metric.estimate(real, sample, rng)
+            both = metric.distance(real, sample, rng, patients), metric.distance(real, sample, rng)
             widths.append([estimate.ci_high - estimate.ci_low for estimate in both])
         apart, pooled = np.mean(widths, axis=0)
         assert apart > 1.3 * pooled
@@ -167,17 +166,17 @@ class TestFidelityContract:
         ],
     )
     def test_bad_features_are_refused(
-        self, metric: FidelityMetric, reference: Features, sample: Features, message: str
+        self, metric: SetDistance, reference: Features, sample: Features, message: str
     ) -> None:
         with pytest.raises(ValueError, match=message):
-            metric.estimate(reference, sample, np.random.default_rng(0))
+            metric.distance(reference, sample, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize(("metric", "named"), [(Kid(), "KID"), (Frechet(), "Frechet distance")])
-def test_too_few_patients_are_refused(metric: FidelityMetric, named: str) -> None:
+@pytest.mark.parametrize(("metric", "named"), [(Kid(), "KID"), (Frechet(), "Fréchet distance")])
+def test_too_few_patients_are_refused(metric: SetDistance, named: str) -> None:
     features = np.random.default_rng(0).normal(size=(20, 3))
     with pytest.raises(UserError, match=f"too few subjects for {named}"):
-        metric.estimate(features, features, np.random.default_rng(0), np.repeat([0, 1], 10))
+        metric.distance(features, features, np.random.default_rng(0), np.repeat([0, 1], 10))
 
 
 def test_kid_interval_covers_the_truth_where_overlapping_subsets_do_not() -> None:
@@ -188,7 +187,7 @@ def test_kid_interval_covers_the_truth_where_overlapping_subsets_do_not() -> Non
     covered, usual = [], []
     for repeat in range(150):
         x, y = rng.normal(size=(200, 8)), rng.normal(size=(260, 8)) + 0.5
-        estimate = Kid().estimate(x, y, rng)
+        estimate = Kid().distance(x, y, rng)
         covered.append(estimate.ci_low <= truth <= estimate.ci_high)
         if repeat >= 40:
             continue
@@ -196,86 +195,3 @@ def test_kid_interval_covers_the_truth_where_overlapping_subsets_do_not() -> Non
         usual.append(abs(np.mean(subsets) - truth) < 1.96 * np.std(subsets) / 10)
     assert np.mean(covered) >= 0.9
     assert np.mean(usual) < 0.5
-
-
-class TestNearest:
-    def test_by_hand(self) -> None:
-        points = np.array([[0.0, 0.0], [3.0, 4.0], [10.0, 0.0]])
-        distances, rows = nearest(np.array([[3.0, 0.0], [9.0, 0.0], [3.0, 4.0]]), points)
-        assert distances.tolist() == [3.0, 1.0, 0.0]
-        assert rows.tolist() == [0, 2, 1]
-
-    def test_against_scipy(self) -> None:
-        from scipy.spatial.distance import cdist
-
-        rng = np.random.default_rng(0)
-        queries, points = rng.normal(size=(2100, 6)), rng.normal(size=(70, 6))
-        distances, rows = nearest(queries, points)
-        table = cdist(queries, points)
-        assert np.allclose(distances, table.min(axis=1))
-        assert (rows == table.argmin(axis=1)).all()
-
-    def test_near_copies_keep_their_digits(self) -> None:
-        # |a|^2 - 2ab + |b|^2 alone cannot tell 1e-9 from 0 at features of size 1000.
-        points = 1000 + np.random.default_rng(1).normal(size=(30, 16))
-        assert nearest(points + 1e-9, points)[0] == pytest.approx(np.full(30, 4e-9), rel=0.01)
-
-    def test_own_patient_is_no_neighbour(self) -> None:
-        points = np.array([[0.0], [0.1], [5.0]])
-        codes = np.array([0, 0, 1])
-        assert nearest(points, points, codes, codes)[0] == pytest.approx([5, 4.9, 4.9])
-
-
-class TestMemorisation:
-    rng = np.random.default_rng(0)
-    training, held_out = rng.normal(size=(900, 32)), rng.normal(size=(150, 32))
-    subjects = np.repeat(np.arange(30), 5)
-
-    def copies(self, n: int, noise: float = 0.1) -> Features:
-        rows = self.rng.integers(0, len(self.training), n)
-        return self.training[rows] + noise * self.rng.normal(size=(n, 32))
-
-    @pytest.mark.parametrize("n", [40, 2000])
-    def test_a_memoriser_is_flagged(self, n: int) -> None:
-        audit = NnDistance().measure(self.copies(n), self.training, self.held_out, self.subjects)
-        assert audit.memorised
-        assert audit.ratio_of_medians < 0.2
-        assert audit.fraction_below_p1 == audit.fraction_below_p5 == audit.fraction_suspicious == 1
-        assert audit.p_closer < 1e-6
-
-    def test_one_copy_in_five_is_flagged(self) -> None:
-        mixed = np.vstack([self.copies(200), self.rng.normal(size=(800, 32))])
-        audit = NnDistance().measure(mixed, self.training, self.held_out, self.subjects)
-        assert audit.memorised
-        assert audit.suspicious[:200].all()
-        assert audit.suspicious[200:].mean() < 0.05
-
-    def test_it_names_the_copied_frame(self) -> None:
-        audit = NnDistance().measure(self.training[40:80] + 0.01, self.training, self.held_out)
-        assert audit.nearest_training.tolist() == list(range(40, 80))
-
-    @pytest.mark.parametrize(("n_synthetic", "n_held_out", "n_training"), [(50, 400, 200), (3000, 60, 900)])
-    def test_fresh_draws_are_rarely_flagged(self, n_synthetic: int, n_held_out: int, n_training: int) -> None:
-        rng = np.random.default_rng(1)
-        audits = [
-            NnDistance().measure(*(rng.normal(size=(n, 16)) for n in (n_synthetic, n_training, n_held_out)))
-            for _ in range(40)
-        ]
-        assert sum(audit.memorised for audit in audits) <= 1
-        assert np.mean([audit.ratio_of_medians for audit in audits]) == pytest.approx(1, abs=0.02)
-        assert np.mean([audit.fraction_below_p5 for audit in audits]) == pytest.approx(0.05, abs=0.02)
-        # A test that never speaks would pass the first line too: its p-values must spread over (0, 1).
-        assert np.mean([audit.p_memorised < 0.5 for audit in audits]) > 0.2
-
-    def test_smooth_frames_are_not_mistaken_for_copies(self) -> None:
-        # Shrunk to the mean, frames are nearer to every real frame; distance alone accuses all of them.
-        audit = NnDistance().measure(
-            0.5 * self.rng.normal(size=(1000, 32)), self.training, self.held_out, self.subjects
-        )
-        assert audit.fraction_below_p1 > 0.9
-        assert audit.p_closer < 1e-6
-        assert not audit.memorised
-
-    def test_one_held_out_patient_is_refused(self) -> None:
-        with pytest.raises(UserError, match="too few subjects for the memorisation test"):
-            NnDistance().measure(self.copies(10), self.training, self.held_out, np.zeros(150))

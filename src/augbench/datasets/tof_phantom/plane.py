@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augbench.core.seeding import Rng
-from augbench.datasets.phantom.subject import Subject
+from augbench.datasets.tof_phantom.subject import Subject
 
 Field = NDArray[np.float32]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from augbench.datasets.phantom.canvas import Canvas
-from augbench.datasets.phantom.chambers import Moment, atria, left_ventricle, moment, right_ventricle
-from augbench.datasets.phantom.subject import Subject
-from augbench.datasets.phantom.tissue import Tissue
+from augbench.datasets.tof_phantom.canvas import Canvas
+from augbench.datasets.tof_phantom.chambers import Moment, atria, left_ventricle, moment, right_ventricle
+from augbench.datasets.tof_phantom.subject import Subject
+from augbench.datasets.tof_phantom.tissue import Tissue
 
 LV, MYO, RV, RA, LA = 1, 2, 3, 4, 5
 

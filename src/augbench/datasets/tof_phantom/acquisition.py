@@ -9,11 +9,11 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from augbench.core.seeding import Rng
-from augbench.datasets.phantom.canvas import Canvas
-from augbench.datasets.phantom.plane import FACTOR, Field, Grid, plane_points, smooth_field, spline_matrix
-from augbench.datasets.phantom.sites import Site
-from augbench.datasets.phantom.subject import Subject
-from augbench.datasets.phantom.tissue import TEXTURE_TABLE, Tissue, off_resonance_profile, signal_table
+from augbench.datasets.tof_phantom.canvas import Canvas
+from augbench.datasets.tof_phantom.plane import FACTOR, Field, Grid, plane_points, smooth_field, spline_matrix
+from augbench.datasets.tof_phantom.sites import Site
+from augbench.datasets.tof_phantom.subject import Subject
+from augbench.datasets.tof_phantom.tissue import TEXTURE_TABLE, Tissue, off_resonance_profile, signal_table
 
 #: Percentiles of a frame that become 0 and 255, the same at all sites and for generated frames.
 WINDOW_PERCENTILES = (0.5, 99.5)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from augbench.datasets.phantom.canvas import Canvas
-from augbench.datasets.phantom.plane import Field
-from augbench.datasets.phantom.subject import Subject
-from augbench.datasets.phantom.tissue import Tissue
+from augbench.datasets.tof_phantom.canvas import Canvas
+from augbench.datasets.tof_phantom.plane import Field
+from augbench.datasets.tof_phantom.subject import Subject
+from augbench.datasets.tof_phantom.tissue import Tissue
 
 _ALL = (slice(None), slice(None))
 _UP = np.array([0.0, 0.0, 1.0])

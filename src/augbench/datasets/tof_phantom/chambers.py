@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augbench.datasets.phantom.plane import Field
-from augbench.datasets.phantom.subject import Subject
+from augbench.datasets.tof_phantom.plane import Field
+from augbench.datasets.tof_phantom.subject import Subject
 
 #: Height, as a share of the LV's length, at which it is widest.
 _WIDEST = 0.30
