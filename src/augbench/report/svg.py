@@ -8,12 +8,13 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
+from augbench.report.colours import CHART_INK
+
 if TYPE_CHECKING:
     from altair.typing import ChartType
 
 _NAMESPACE = "http://www.w3.org/2000/svg"
 _FONT = "Helvetica, Arial, Liberation Sans, sans-serif"
-_INK = "#333333"
 
 # Vega draws a dot as a path of two half-circle arcs moved to its place.
 _DOT = re.compile(r"M([\d.]+),0A\1,\1,0,1,1,-\1,0A\1,\1,0,1,1,\1,0$")
@@ -29,17 +30,17 @@ THEME: dict[str, Any] = {
         "labelFontSize": 11,
         "titleFontSize": 11,
         "titleFontWeight": "normal",
-        "labelColor": _INK,
-        "titleColor": _INK,
+        "labelColor": CHART_INK,
+        "titleColor": CHART_INK,
         "gridColor": "#ececec",
         "domainColor": "#999999",
         "tickColor": "#999999",
         "tickSize": 4,
         "labelLimit": 160,
     },
-    "header": {"labelFontSize": 11, "labelFontWeight": "bold", "labelColor": _INK, "title": None},
-    "legend": {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "labelColor": _INK},
-    "title": {"fontSize": 12, "fontWeight": "bold", "anchor": "start", "color": _INK, "offset": 6},
+    "header": {"labelFontSize": 11, "labelFontWeight": "bold", "labelColor": CHART_INK, "title": None},
+    "legend": {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "labelColor": CHART_INK},
+    "title": {"fontSize": 12, "fontWeight": "bold", "anchor": "start", "color": CHART_INK, "offset": 6},
 }
 
 
