@@ -88,6 +88,8 @@ class FittedGenerator(ABC):
 class Generator(Component):
     """Its fields are the parameters of its entry in section `generators` of params.yaml."""
 
+    family = "generators"
+
     #: Needs a dataset that can draw subjects who never were (`FitContext.draw`).
     draws_subjects: ClassVar[bool] = False
 
