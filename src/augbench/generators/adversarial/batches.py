@@ -49,7 +49,8 @@ class Batches:
         pixels = functional.embedding(pairs[:, 1].int(), self._one_hot)
         pixels[..., 0] = pairs[:, 0].float().div_(127.5).sub_(1.0)
         x = pixels.permute(0, 3, 1, 2)
-        x = functional.avg_pool2d(x, x.shape[-1] // scale.side)
+        if scale.side < x.shape[-1]:
+            x = functional.avg_pool2d(x, x.shape[-1] // scale.side)
         if scale.alpha < 1.0:
             x = torch.lerp(upsample(functional.avg_pool2d(x, 2)), x, scale.alpha)
         return x, self._condition[row].to(self._device)

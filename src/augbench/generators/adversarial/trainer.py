@@ -55,11 +55,8 @@ class Trainer:
         accelerator = torch_device(context.accelerator).type
         self.fabric = Fabric(accelerator=accelerator, devices=1, precision=_PRECISIONS[context.precision])  # type: ignore[arg-type]
         self.device = self.fabric.device
-        self.generator = model.generator_network(self.spec, rng("generator"))
-        self.discriminator = model.discriminator_network(self.spec, rng("discriminator"))
-        # The same networks, on the device and in the precision that was asked for.
-        self._generate = self.fabric.setup_module(self.generator)
-        self._score = self.fabric.setup_module(self.discriminator)
+        self.generator = model.generator_network(self.spec, rng("generator")).to(self.device)
+        self.discriminator = model.discriminator_network(self.spec, rng("discriminator")).to(self.device)
         self.objective = model.objective(self.generator, self.discriminator)
         self.optimisers = [self._adam(network) for network in (self.generator, self.discriminator)]
         self.average = Average(self.generator, model.ema_kimg)
@@ -85,8 +82,8 @@ class Trainer:
             for part in parts:
                 # In one piece, a batch and its graph serve both players; in parts, that would keep all their graphs.
                 with torch.set_grad_enabled(whole):
-                    synthetic = part.augment(self._generate(part.code, part.condition, scale))
-                score = partial(self._score, condition=part.condition, scale=scale)
+                    synthetic = part.augment(self._run(self.generator, part.code, part.condition, scale))
+                score = partial(self._score, part.condition, scale)
                 match = Match(
                     part.real, synthetic.detach(), part.condition, score, scale, self.steps, self.rngs["noise"]
                 )
@@ -99,7 +96,7 @@ class Trainer:
         self.discriminator.requires_grad_(False)
         for part, match in zip(parts, matches, strict=True):
             if not whole:
-                synthetic = part.augment(self._generate(part.code, part.condition, scale))
+                synthetic = part.augment(self._run(self.generator, part.code, part.condition, scale))
             self._backward(*self.objective.generator(match._replace(synthetic=synthetic)))
         self.discriminator.requires_grad_(True)
         self._update(self.optimisers[0], "gradient_g", measure)
@@ -111,11 +108,18 @@ class Trainer:
         model, rng, count = self.model, self.rngs["noise"], self.model.accumulation
         real, condition = self.batches.draw(scale)
         code = torch.randn(len(real), self.generator.code_size(scale), generator=rng, device=self.device)
-        augment = augmentation(
-            real.shape, model.mask_noise, model.augment_translation, model.augment_brightness, rng
-        )
+        augment = augmentation(real.shape, model.mask_noise, model.augment_translation, model.augment_brightness, rng)
         whole = augment(real), condition, code
         return [Part(*each) for each in zip(*(one.chunk(count) for one in whole), augment.parts(count), strict=True)]
+
+    def _run(self, network: nn.Module, *inputs: Tensor | Scale) -> Tensor:
+        # Networks are not wrapped by Fabric: its wrapper refuses the gradients that penalties take of half precision.
+        with self.fabric.autocast():
+            out: Tensor = network(*inputs)
+        return out.float()
+
+    def _score(self, condition: Tensor, scale: Scale, x: Tensor) -> Tensor:
+        return self._run(self.discriminator, x, condition, scale)
 
     def _backward(self, loss: Tensor, shown: Mapping[str, Tensor]) -> None:
         self.fabric.backward(loss if self.model.accumulation == 1 else loss / self.model.accumulation)
@@ -145,7 +149,7 @@ class Trainer:
 
     def finite(self) -> bool:
         """Whether every weight, averaged ones too, is finite."""
-        weights = [*self.generator.parameters(), *self.discriminator.parameters(), *self.average.weights.values()]
+        weights = [tensor for tensor in self._weights_and_averages().values() if tensor.is_floating_point()]
         with torch.no_grad():
             return bool(torch.stack(torch._foreach_norm(weights, torch.inf)).isfinite().all())
 
@@ -202,9 +206,12 @@ class Trainer:
         return self.generator
 
     def _adam(self, network: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.Adam(
-            network.parameters(), self.model.learning_rate, betas=self.model.betas, eps=1e-8, fused=True
-        )
+        return _Adam(network.parameters(), self.model.learning_rate, betas=self.model.betas, eps=1e-8, fused=True)
+
+
+class _Adam(torch.optim.Adam):
+    def _accelerator_graph_capture_health_check(self) -> None:
+        """Nothing is captured here; torch would load the driver's library at every step to ask whether it could be."""
 
 
 def _weights(optimiser: torch.optim.Optimizer) -> list[Tensor]:

@@ -90,7 +90,7 @@ class Watchdog:
 
 
 class Probe:
-    """Looks at the trainer's generator: the same latents every time, GROUP frames a condition, beside fixed real frames.
+    """Looks at the same latents every time, GROUP frames a condition, beside fixed real frames.
 
     Args:
         trainer: whose generator is looked at, at its present scale.
@@ -119,7 +119,7 @@ class Probe:
         return out
 
     def diversity(self) -> float:
-        """Mean distance of two synthetic frames of a condition as a share of that of two real ones: about 1 is right."""
+        """Mean distance of two synthetic frames of a condition as a share of two real ones': about 1 is right."""
         scale = self._trainer.scale
         # The same at every look but for growth.
         if self._spread_of_real is None or self._spread_of_real[0] != scale:

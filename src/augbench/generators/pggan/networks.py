@@ -237,10 +237,12 @@ class ProgressiveDiscriminator(DiscriminatorNetwork):
 
 
 def _activation(x: Tensor, strength: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
+    if x.dtype == torch.float32:
+        out: Tensor = NoisyActivation.apply(x, strength, noise)
+        return out
     # A mean of squares needs more digits than bf16 has: half precision ends with the convolution.
     with torch.autocast(x.device.type, enabled=False):
-        out: Tensor = NoisyActivation.apply(x.float(), strength, noise)
-    return out
+        return _activation(x.float(), strength, noise)
 
 
 def _lrelu(x: Tensor) -> Tensor:
