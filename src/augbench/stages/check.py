@@ -74,10 +74,10 @@ def check_components(params: Params, *, build: bool = True) -> None:
 
 def distinct_segmenters(params: Params) -> dict[str, Segmenter]:
     """Every network that some arm trains, once, by its kind and options."""
-    return {_segmenter_key(arm): create(Segmenter, arm.segmenter, arm.segmenter_options) for arm in arms_of(params)}
+    return {segmenter_key(arm): create(Segmenter, arm.segmenter, arm.segmenter_options) for arm in arms_of(params)}
 
 
-def _segmenter_key(arm: Arm) -> str:
+def segmenter_key(arm: Arm) -> str:
     return f"{arm.segmenter} {json.dumps(arm.segmenter_options, sort_keys=True)}"
 
 

@@ -23,6 +23,7 @@ from augbench.stages.check import check_components
 from augbench.stages.installed import VERSION_FILE, version_text
 from augbench.stages.places import (
     PIPELINE,
+    PIPELINE_TEMPLATE,
     STUDIES,
     TEMPLATES,
     TRY_PREFIX,
@@ -190,7 +191,7 @@ def _write(root: Path, target: Path, base: Path, text: str) -> Written:
 def _link_pipeline(root: Path, base: Path, folder: Path) -> None:
     """The root's pipeline by a link; a study like one with a pipeline of its own gets a copy of that."""
     own = base / PIPELINE
-    if base not in (root, TEMPLATES) and own.is_file() and not own.is_symlink():
+    if base != root and own.is_file() and not own.is_symlink():
         write_bytes(folder / PIPELINE, read_bytes(own))
         return
     try:
@@ -207,12 +208,12 @@ def _installed_pipeline(base: Path) -> str:
     same = (base / VERSION_FILE).is_file() and read_bytes(base / VERSION_FILE).decode() == version_text()
     if same or ((base / PIPELINE).is_file() and not (base / VERSION_FILE).is_file()):
         return read_bytes(base / PIPELINE).decode()
-    content = parse_yaml(read_bytes(TEMPLATES / PIPELINE), TEMPLATES / PIPELINE)
+    content = parse_yaml(read_bytes(PIPELINE_TEMPLATE), PIPELINE_TEMPLATE)
     for stage in content["stages"].values():
         _replace_source(stage.get("do", stage))
     text = yaml.dump(content, Dumper=_NoAliases, sort_keys=False, width=120, allow_unicode=True)
     if "${code}" in text:
-        raise RuntimeError(f"{TEMPLATES / PIPELINE} uses ${{code}} for something else than a dependency")
+        raise RuntimeError(f"{PIPELINE_TEMPLATE} uses ${{code}} for something else than a dependency")
     return f"# The stages of the study; numbers are in {PARAMS_FILE}. Written by `augbench new`.\n{text}"
 
 

@@ -19,6 +19,8 @@ ROOT_STUDY = "."
 TRY_PREFIX = "try-"
 #: Files of a complete study and pipeline, for those who have no checkout; links to the checkout's own.
 TEMPLATES = Path(augbench.__file__).parent / "templates"
+#: Not called dvc.yaml: DVC would take it for a pipeline of this repository.
+PIPELINE_TEMPLATE = TEMPLATES / "pipeline.yaml"
 
 
 def repository() -> Path:

@@ -36,6 +36,8 @@ _ON_DEVICE = {"train_generator", "sample", "audit", "train_segmenter", "develop"
 _INFERENCE_BATCH = 64
 #: A row of per-frame scores while a stage holds it as a list.
 _ROW_BYTES = 600
+#: Pages of mapped frames that are counted.
+_MAPPED = GIB // 4
 _RESERVE = 1.1
 #: DVC keeps a copy of every output in its cache where the file system cannot share blocks.
 _COPIES_ON_DISK = 2
@@ -112,7 +114,8 @@ def estimate(params: Params, kinds: set[str], jobs: int = 1) -> Need:
         "train_generator": hosted * fit + 2 * frames * frame,
         "sample": hosted * prediction + 3 * min(params.sampling.frames, SHARD_FRAMES) * frame,
         "audit": hosted * prediction + 2 * frames * frame + min(synthetic, 4 * params.audit.frames * frame),
-        "train_segmenter": hosted * training + 2 * synthetic,
+        # Synthetic frames are mapped: the system takes their pages back where memory is short.
+        "train_segmenter": hosted * training + min(synthetic, _MAPPED),
         "develop": scored,
         "evaluate": scored,
         "compare": 0,
