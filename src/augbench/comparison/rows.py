@@ -16,6 +16,7 @@ from augbench.comparison.needed import limit, too_few_patients
 from augbench.comparison.pairs import Pair, defined
 from augbench.comparison.tests import holm, signed_rank_p, tost_p
 from augbench.comparison.verdict import INCONCLUSIVE, verdict
+from augbench.core.errors import UserError
 
 #: Empty in a row that is decided.
 LIMIT_COLUMNS = ("limited_by", "limited_share", "patients_needed", "seeds_needed")
@@ -41,6 +42,17 @@ class Rules:
     n_boot: int = 10_000
     controls: Collection[str] = ()
     variation: Collection[str] = ()
+
+    def require_directions(self, metrics: Iterable[str]) -> None:
+        """Raises UserError for a metric of a table of which better and worse could not be told apart."""
+        undirected = sorted(set(metrics) - set(self.higher_is_better))
+        if undirected:
+            raise UserError(
+                f"metric '{undirected[0]}' has no direction",
+                got=", ".join(undirected),
+                expected=f"one of {', '.join(self.higher_is_better)}",
+                remedy="add it to evaluation.metrics, or run `augbench repro` again after it was taken out",
+            )
 
 
 @dataclass
@@ -146,7 +158,8 @@ def _conclude(row: Row, p_holm: float, tests: int, rules: Rules) -> None:
     row.cells |= {"p_holm": p_holm, "verdict": decision.word(1.0)}
     if row.cells["verdict"] == INCONCLUSIVE:
         found = too_few_patients() if row.estimate is None else limit(row.estimate, decision)
-        row.cells |= dict(zip(LIMIT_COLUMNS, (found.source, found.share, found.patients, found.seeds), strict=True))
+        needed = (np.nan if number is None else float(number) for number in (found.patients, found.seeds))
+        row.cells |= dict(zip(LIMIT_COLUMNS, (found.source, found.share, *needed), strict=True))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ import pandas as pd
 
 from augbench.comparison.pairs import ALL_VIEWS
 from augbench.comparison.rows import overall_rows
-from augbench.core.arms import Arm
 
 ARM_COLUMNS = ("arm", "role", "regime", "dose", "generator", "cohort", "labels")
 DEVELOPMENT_COLUMNS = ("cohort", "arm", "generator_seed", "segmenter_seed", "view", "structure", "metric", "value")
@@ -25,12 +24,6 @@ class Endpoint:
 
     metric: str
     arm: str
-
-
-def arms_table(arms: Iterable[Arm]) -> pd.DataFrame:
-    """ARM_COLUMNS, a row an arm; `dose` is NaN and `generator` '' where the arm has none."""
-    rows = [(a.name, a.role, a.regime, a.dose, a.generator or "", a.cohort, a.labels) for a in arms]
-    return pd.DataFrame(rows, columns=list(ARM_COLUMNS))
 
 
 def headline(comparison: pd.DataFrame, primary: Endpoint) -> dict[str, Any]:
@@ -51,22 +44,24 @@ def headline(comparison: pd.DataFrame, primary: Endpoint) -> dict[str, Any]:
     return names | {key: _number(row[name]) for key, name in numbers.items()} | {"verdict": row["verdict"]}
 
 
-def site_means(comparison: pd.DataFrame, development: pd.DataFrame, *, metric: str, external: str) -> pd.DataFrame:
+def site_means(
+    comparison: pd.DataFrame, development: Sequence[pd.DataFrame], *, metric: str, external: str
+) -> pd.DataFrame:
     """Mean score of every arm at every site, views and structures with equal weight, as SITE_COLUMNS.
 
     Args:
         comparison: what `table.compare` returned, of the external cohort.
-        development: DEVELOPMENT_COLUMNS.
+        development: DEVELOPMENT_COLUMNS, a table a cohort; may be none.
         external: name of the external cohort; `site` is the cohort's name.
     """
-    inner = development[development["metric"] == metric].rename(columns={"cohort": "site"})
-    means = inner.groupby(["arm", "site"], sort=False)["value"].mean().rename("mean").reset_index()
     places = comparison[(comparison["metric"] == metric) & (comparison["view"] != ALL_VIEWS)]
     # The reference arm's means stand in every other arm's rows.
-    of_reference = places.drop_duplicates(["view", "structure"])[["reference_arm", "mean_reference"]]
-    scored = pd.concat([part.set_axis(["arm", "mean"], axis=1) for part in (of_reference, places[["arm", "mean_arm"]])])
-    outer = scored.groupby("arm", sort=False)["mean"].mean().reset_index().assign(site=external)
-    return pd.concat([means, outer], ignore_index=True).assign(metric=metric)[list(SITE_COLUMNS)]
+    reference = places.drop_duplicates(["view", "structure"])[["reference_arm", "mean_reference"]]
+    outer = [part.assign(site=external) for part in (reference, places[["arm", "mean_arm"]])]
+    inner = [table.loc[table["metric"] == metric, ["arm", "value", "cohort"]] for table in development]
+    every = pd.concat([part.set_axis(["arm", "mean", "site"], axis=1) for part in (*inner, *outer)])
+    means = every.groupby(["arm", "site"], sort=False)["mean"].mean().reset_index()
+    return means.assign(metric=metric)[list(SITE_COLUMNS)]
 
 
 def dose_response(sites: pd.DataFrame, comparison: pd.DataFrame, arms: pd.DataFrame, *, external: str) -> pd.DataFrame:

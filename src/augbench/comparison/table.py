@@ -33,9 +33,10 @@ def compare(per_patient: pd.DataFrame, rules: Rules, *, reference_arm: str, rng:
         rng: gives one seed; each row derives its own by name, so that adding an arm leaves all other rows as they are.
 
     Raises:
-        UserError: an arm, a run or a score is missing.
+        UserError: an arm, a run or a score is missing, or a metric has no direction.
     """
     scores = require_per_patient(per_patient)
+    rules.require_directions(scores["metric"])
     arms = list(scores["arm"].unique())
     if reference_arm not in arms or len(arms) < 2:
         raise UserError(

@@ -10,9 +10,9 @@ import pandas as pd
 from augbench.comparison.components import variance_table
 from augbench.comparison.rows import Rules
 from augbench.comparison.summary import (
+    ARM_COLUMNS,
     DEVELOPMENT_COLUMNS,
     Endpoint,
-    arms_table,
     dose_response,
     headline,
     site_means,
@@ -20,7 +20,7 @@ from augbench.comparison.summary import (
 from augbench.comparison.table import compare
 from augbench.comparison.unit import PER_PATIENT_COLUMNS, PER_PATIENT_TEXT, require_per_patient
 from augbench.core import layout
-from augbench.core.arms import Arm, arms_of, reference_arm
+from augbench.core.arms import CONTROL_ROLES, REFERENCE
 from augbench.core.component import create
 from augbench.core.params import Params
 from augbench.core.reports import read_report_table, write_report_json, write_report_table
@@ -29,31 +29,28 @@ from augbench.scores.base import SegmentationScore
 
 
 def run(params: Params) -> None:
-    per_patient, arms = read_per_patient(), arms_of(params)
-    rng = child_rng(params.seed, "compare")
-    table = compare(per_patient, rules(params, arms), reference_arm=reference_arm(params).name, rng=rng)
-    primary, external = Endpoint(**params.comparison.primary.model_dump()), params.evaluation.external
-    sites = site_means(table, read_development(), metric=primary.metric, external=external)
-    for path, part in (
-        (layout.ARMS, arms_table(arms)),
-        (layout.COMPARISON, table),
-        (layout.VARIANCE, variance_table(per_patient)),
-        (layout.SITES, sites),
-        (layout.DOSE_RESPONSE, dose_response(sites, table, arms_table(arms), external=external)),
-    ):
-        write_report_table(path, part)
-    write_report_json(layout.METRICS, headline(table, primary))
-
-
-def rules(params: Params, arms: list[Arm]) -> Rules:
-    """How this study's differences are judged."""
-    return rules_of(
-        scores_of(params.evaluation.metrics),
-        margins=params.comparison.margins,
-        alpha=params.comparison.alpha,
-        n_boot=params.comparison.bootstrap,
-        controls=[arm.name for arm in arms if arm.is_control],
+    per_patient, arms = read_per_patient(), read_arms()
+    table = compare(
+        per_patient,
+        rules_of(
+            scores_of(params.evaluation.metrics),
+            margins=params.comparison.margins,
+            alpha=params.comparison.alpha,
+            n_boot=params.comparison.bootstrap,
+            controls=list(arms.loc[arms["role"].isin(CONTROL_ROLES), "arm"]),
+        ),
+        reference_arm=arms.loc[arms["role"] == REFERENCE, "arm"].item(),
+        rng=child_rng(params.seed, "compare"),
     )
+    primary = Endpoint(params.comparison.primary.metric, params.comparison.primary.arm)
+    external = params.evaluation.external
+    development = [read_development(cohort) for cohort in params.evaluation.development]
+    sites = site_means(table, development, metric=primary.metric, external=external)
+    write_report_table(layout.COMPARISON, table)
+    write_report_table(layout.VARIANCE, variance_table(per_patient))
+    write_report_table(layout.SITES, sites)
+    write_report_table(layout.DOSE_RESPONSE, dose_response(sites, table, arms, external=external))
+    write_report_json(layout.METRICS, headline(table, primary))
 
 
 def rules_of(scores: Mapping[str, SegmentationScore], **judged: Any) -> Rules:
@@ -74,5 +71,9 @@ def read_per_patient() -> pd.DataFrame:
     return require_per_patient(read_report_table(layout.PER_PATIENT, PER_PATIENT_COLUMNS, text=PER_PATIENT_TEXT))
 
 
-def read_development() -> pd.DataFrame:
-    return read_report_table(layout.DEVELOPMENT, DEVELOPMENT_COLUMNS, text=DEVELOPMENT_COLUMNS[:-1])
+def read_arms() -> pd.DataFrame:
+    return read_report_table(layout.ARMS, ARM_COLUMNS, text=[name for name in ARM_COLUMNS if name != "dose"])
+
+
+def read_development(cohort: str) -> pd.DataFrame:
+    return read_report_table(layout.development(cohort), DEVELOPMENT_COLUMNS, text=DEVELOPMENT_COLUMNS[:-1])
