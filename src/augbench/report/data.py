@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -14,9 +14,11 @@ from augbench.core.study import Study
 from augbench.report.display import Display
 from augbench.report.metric import Metric
 from augbench.report.rows import overall, records, sort_by
-from augbench.report.since import Since
 from augbench.report.targets import Judge, Judged, flags
 from augbench.report.words import is_number
+
+if TYPE_CHECKING:
+    from augbench.report.since import Since
 
 COMPARISON = [
     *("view", "structure", "metric", "arm", "reference_arm", "n_subjects", "mean_arm", "mean_reference"),

@@ -81,9 +81,7 @@ def _panel(rows: pd.DataFrame, site: str, scale: alt.Scale, width: int, metric: 
         "generator:N", sort=slots, scale=alt.Scale(type="point", domain=slots, range=[-_SLOTS, _SLOTS])
     )
     colours = display.arm_colours(rows["arm"])
-    shade = alt.Color(
-        "arm:N", legend=None, scale=alt.Scale(domain=list(colours), range=list(colours.values()))
-    )
+    shade = alt.Color("arm:N", legend=None, scale=alt.Scale(domain=list(colours), range=list(colours.values())))
     y = alt.Y("mean:Q", scale=scale, title=f"mean {metric.name}", axis=alt.Axis(tickCount=5))
 
     def base(table: pd.DataFrame, *columns: str) -> alt.Chart:

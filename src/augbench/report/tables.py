@@ -11,13 +11,17 @@ from augbench.report import words
 from augbench.report.data import ReportData
 from augbench.report.display import Display
 from augbench.report.metric import Metric
-from augbench.report.rows import ALL_VIEWS, ordered, records, single, sort_by, verdict_word
+from augbench.report.rows import ALL_VIEWS, single, sort_by, verdict_word
+from augbench.report.rows import ordered as ordered
+from augbench.report.rows import records as records
 from augbench.report.targets import FLAGGED, NOT_FLAGGED, is_flagged
 from augbench.report.verdicts import needed, verdict_sentence
 from augbench.report.words import p_value
 
 AXES = ("fidelity", "coverage", "utility", "privacy")
 _SD = "sd_"
+#: Titles come with every `Metric`; `since`, which has none, shows keys.
+METRIC_NAMES: dict[str, str] = {}
 
 
 def arm_table(data: ReportData) -> list[dict[str, str]]:
@@ -117,11 +121,11 @@ def site_table(sites: pd.DataFrame, metric: Metric, display: Display) -> dict[st
     means = sites.set_index(["arm", "site"])["mean"]
     rows = []
     for arm in display.sort_arms(sites["arm"]):
-        cells = [means.get((arm, site)) for site in order]
-        ends = cells[0], cells[-1]
-        known = len(order) > 1 and all(map(words.is_number, ends))
-        loss = metric.difference(metric.loss(*ends)) if known else words.NOTHING
-        rows.append({"key": arm, "arm": display.arm(arm), "cells": [metric.number(cell) for cell in cells], "loss": loss})
+        cells = [float(means.get((arm, site), float("nan"))) for site in order]
+        loss = words.number(metric.loss(cells[0], cells[-1]), metric.decimals + 1)
+        rows.append(
+            {"key": arm, "arm": display.arm(arm), "cells": [metric.number(cell) for cell in cells], "loss": loss}
+        )
     reference = next((row["loss"] for row in rows if row["key"] == display.reference and len(order) > 1), "")
     return {"sites": [display.cohort(site) for site in order], "rows": rows, "reference_loss": reference}
 

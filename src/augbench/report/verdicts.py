@@ -37,14 +37,10 @@ def _undecided(row: dict[str, Any]) -> str:
         return "the data decide neither way"
     spread = f"the spread between {'the ' if source.startswith('reference') else ''}{source} prevents a decision"
     enough = needed(row)
-    return f"{spread}; {enough} would allow one" if enough else f"{spread}, and no sensible number would allow one"
+    return f"{spread}; about {enough} would allow one" if enough else f"{spread}, and no sensible number would allow one"
 
 
 def needed(row: dict[str, Any]) -> str:
-    """`about 132 patients (now 50) or 9 seeds`: what would decide an inconclusive row; empty where nothing would."""
-    parts = []
-    if is_number(row.get("patients_needed")):
-        parts.append(f"about {count(row['patients_needed'])} patients (now {count(row['n_subjects'])})")
-    if is_number(row.get("seeds_needed")):
-        parts.append(f"{count(row['seeds_needed'])} seeds")
-    return " or ".join(parts)
+    """`132 patients or 9 seeds`: what would decide an inconclusive row; empty where nothing would."""
+    numbers = {unit: row.get(f"{unit}_needed") for unit in ("patients", "seeds")}
+    return " or ".join(f"{count(number)} {unit}" for unit, number in numbers.items() if is_number(number))
