@@ -196,7 +196,10 @@ def hearts(count: int, size: int = 64, seed: int = 0) -> tuple[np.ndarray, np.nd
 
 def sheets() -> dict[str, bytes]:
     names = ("patients: generator", "pggan", "fastgan", "oracle", "memoriser")
-    return {name: contact_sheet(*hearts(12, seed=index), columns=3, structures=STRUCTURES, colours=STUDY.colours) for index, name in enumerate(names)}
+    return {
+        name: contact_sheet(*hearts(12, seed=index), columns=3, structures=STRUCTURES, colours=STUDY.colours)
+        for index, name in enumerate(names)
+    }
 
 
 def examples() -> bytes:

@@ -23,8 +23,7 @@ def verdict_sentence(row: dict[str, Any], metric: Metric, display: Display) -> s
         NEGLIGIBLE: f"the 95% CI leaves out 0, the 90% CI lies within {metric.margin_text}",
         "better": f"the whole 95% CI lies {above} 0",
         "worse": f"the whole 95% CI lies {below} 0",
-        "inconclusive": _undecided(row),
-    }[word]
+    }.get(word) or _undecided(row)
     found = f"{metric.difference(row['mean_difference'])} ({metric.interval(row['ci_low'], row['ci_high'])})"
     return f"{name}: {word}, {found}; {reason}."
 
@@ -37,7 +36,9 @@ def _undecided(row: dict[str, Any]) -> str:
         return "the data decide neither way"
     spread = f"the spread between {'the ' if source.startswith('reference') else ''}{source} prevents a decision"
     enough = needed(row)
-    return f"{spread}; about {enough} would allow one" if enough else f"{spread}, and no sensible number would allow one"
+    return (
+        f"{spread}; about {enough} would allow one" if enough else f"{spread}, and no sensible number would allow one"
+    )
 
 
 def needed(row: dict[str, Any]) -> str:
