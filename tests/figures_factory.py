@@ -112,7 +112,8 @@ def comparison_table(
             for key in [name for name in dict.fromkeys(part["arm"]) if name != reference]:
                 place = {"view": view, "structure": structure, "metric": metric.kind, "arm": key}
                 rows.append(place | {"reference_arm": reference} | _compared(wide[key], wide[reference], metric))
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.assign(overall=~table.duplicated(["metric", "arm"], keep="last"))
 
 
 def _compared(arm: pd.Series, reference: pd.Series, metric: Metric) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def _compared(arm: pd.Series, reference: pd.Series, metric: Metric) -> dict[str,
     direction = {"margin": metric.margin, "higher_is_better": metric.higher_is_better}
     row["verdict"] = verdict(*bounds, row["p_holm"], **direction)
     undecided = row["verdict"] == "inconclusive"
-    row |= {"limited_by": "patients" if undecided else "", "seeds_needed": np.nan}
+    row |= {"limited_by": "patients" if undecided else "", "limited_share": 0.6, "seeds_needed": np.nan}
     row["patients_needed"] = 4 * n if undecided else np.nan
     for side, values in (("arm", arm), ("reference", reference)):
         row |= {f"{name}_{side}": values.quantile(q) for name, q in (("q1", 0.25), ("median", 0.5), ("q3", 0.75))}
@@ -256,17 +257,16 @@ def site_tables(per_patient: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def variance_table() -> pd.DataFrame:
-    """Columns of reports/variance.csv."""
-    parts = {"sd_patient": 0.031, "sd_generator_seed": 0.0041, "sd_segmenter_seed": 0.0032, "sd_residual": 0.024}
-    rows = [
-        {"view": view, "structure": structure, "metric": "dice", "arm": key} | parts
-        for view, structures in ANNOTATED.items()
-        for structure in structures
-        for key in SHIFT
-    ]
-    table = pd.DataFrame(rows)
-    table.loc[table["arm"] == "real", "sd_generator_seed"] = np.nan
-    return table
+    """Columns arm, component, sd."""
+    parts = {"patient": 0.031, "generator_seed": 0.0041, "segmenter_seed": 0.0032, "residual": 0.024}
+    return pd.DataFrame(
+        [
+            {"arm": key, "component": name, "sd": sd}
+            for key in SHIFT
+            for name, sd in parts.items()
+            if key != "real" or name != "generator_seed"
+        ]
+    )
 
 
 def report_data(**changes: Any) -> ReportData:

@@ -9,7 +9,6 @@ from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from figures_factory import (
     ARMS,
@@ -21,14 +20,17 @@ from figures_factory import (
     per_patient_table,
     report_data,
 )
+from revision_factory import scores
 
+from augbench.comparison.revision import revision_table
+from augbench.comparison.rows import Rules
 from augbench.comparison.verdict import VERDICTS
 from augbench.core.study import Target
 from augbench.report import colours, prose
 from augbench.report.data import ReportData, empty
 from augbench.report.metric import Metric
 from augbench.report.report import figures, render
-from augbench.report.since import SINCE, Since
+from augbench.report.since import Since
 from augbench.report.targets import Judge, is_flagged
 from augbench.report.verdicts import verdict_sentence
 from augbench.report.words import difference, duration, interval, median_iqr, number, p_value, significant
@@ -260,9 +262,15 @@ def test_the_page_says_whether_validation_labels_were_seen(small: ReportData, se
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"limited_by": "generator seeds", "seeds_needed": 9.0}, "spread between generator seeds prevents a decision"),
-        ({"limited_by": "reference arm's seeds", "seeds_needed": 9.0}, "between the reference arm's seeds"),
-        ({"limited_by": "patients", "patients_needed": 132, "seeds_needed": 9}, "about 132 patients or 9 seeds would"),
+        (
+            {"limited_by": "generator seeds", "limited_share": 0.71},
+            "generator seeds, 71% of the variance, prevents",
+        ),
+        ({"limited_by": "single trainings", "seeds_needed": 9.0}, "about 9 segmenter seeds would allow one"),
+        (
+            {"limited_by": "patients", "patients_needed": 132, "seeds_needed": 9},
+            "132 patients or 9 segmenter seeds",
+        ),
         ({"limited_by": "patients"}, "no sensible number would allow one"),
         ({"limited_by": ""}, "the data decide neither way"),
         ({"ci_low": 0.001, "p_holm": 0.07}, "p is 0.070 after Holm correction"),
@@ -398,11 +406,11 @@ def test_numbers_are_written_in_one_form() -> None:
 
 def test_a_base_revision_adds_a_section_in_its_place(small: ReportData, html: str) -> None:
     assert 'id="since"' not in html
-    row = {"view": "all", "structure": "mean", "metric": "dice", "arm": "oracle", "seeds": "paired", "n_changed": 6}
-    row |= {"n_subjects": 6, "mean_base": 0.85, "mean_head": 0.8, "mean_difference": -0.05, "p_holm": 0.03}
-    row |= {"ci_low": -0.06, "ci_high": -0.04, "ci90_low": -0.05, "ci90_high": -0.04, "verdict": "worse"}
-    table = pd.DataFrame([row | {"n_undefined": 0}])[SINCE]
-    page = render(replace(small, since=Since("main <b>", "working tree", table, {"dice": 0.01}, ["a doubt"])))
+    base, head = (table[table["metric"] == "dice"] for table in (scores(), scores(shift=-0.05)))
+    rules = Rules({"dice": True}, {"dice": 0.01}, n_boot=200)
+    table = revision_table(base, head, rules, rng=np.random.default_rng(0))
+    since = Since("main <b>", "working tree", table, {"dice": 0.01}, {"dice": "Dice"}, ["a doubt"])
+    page = render(replace(small, since=since))
     titles = re.findall(r'<h2 id="([a-z]+)"><span class="no">([0-9]+)', page)
     assert [int(number) for _, number in titles] == list(range(1, len(titles) + 1))
     names = [name for name, _ in titles]

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from figures_factory import comparison_table
 from rich.console import Console
 
 from augbench.core import layout
@@ -20,8 +19,8 @@ from augbench.core.artifacts import write_array, write_json, write_text
 from augbench.core.params import Params, parse_params
 from augbench.core.reports import write_report_json, write_report_table
 from augbench.core.types import Frames, LabelScheme
-from augbench.report.metric import Metric
-from augbench.stages import report, summary
+from augbench.stages import compare, report, summary
+from augbench.stages.evaluate import arms_table
 from augbench.stages.examples import write_examples
 
 #: What augbench was first written for; nothing of it may stand in another study's report.
@@ -125,26 +124,13 @@ def _patients(params: Params) -> pd.DataFrame:
 def _write_reports(params: Params) -> None:
     """Every file that the stage reads, as the other stages write it."""
     patients = _patients(params)
-    metrics = (Metric("area_error", higher_is_better=False, margin=0.5), Metric("hd95", higher_is_better=False))
     write_report_table(layout.PER_PATIENT, patients)
-    write_report_table(layout.COMPARISON, comparison_table(patients, "plain", metrics))
-    sites = [
-        (arm.name, site, "area_error", 8 + DIFFERENCE[arm.name] + shift)
-        for site, shift in (("held", 0.0), ("theirs", 1.0))
-        for arm in arms_of(params)
-    ]
-    sites_table = pd.DataFrame(sites, columns=["arm", "site", "metric", "mean"])
-    write_report_table(layout.SITES, sites_table)
-    arms = {arm.name: arm for arm in arms_of(params)}
-    dose = sites_table.assign(
-        generator=[arms[name].generator or "" for name in sites_table["arm"]],
-        dose=[0 if name == "plain" else arms[name].dose for name in sites_table["arm"]],
-        ci_low=np.nan,
-        ci_high=np.nan,
-    )
-    write_report_table(layout.DOSE_RESPONSE, dose)
-    place = patients[["view", "structure", "metric", "arm"]].drop_duplicates()
-    write_report_table(layout.VARIANCE, place.assign(sd_patient=0.5, sd_run=np.nan))
+    write_report_table(layout.ARMS, arms_table(params))
+    own = patients[patients["metric"] == "area_error"].drop(columns=["subject_id", "site", "n_frames", "n_undefined"])
+    keys = [name for name in own.columns if name != "value"]
+    development = own.groupby(keys, sort=False)["value"].mean().reset_index()
+    write_report_table(layout.development("held"), development.assign(cohort="held", value=development["value"] - 1))
+    compare.run(params)
     sizes = [
         ("ours", "cellar", "train", 20, 40),
         ("ours", "cellar", "validation", 4, 8),

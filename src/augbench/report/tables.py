@@ -11,17 +11,12 @@ from augbench.report import words
 from augbench.report.data import ReportData
 from augbench.report.display import Display
 from augbench.report.metric import Metric
-from augbench.report.rows import ALL_VIEWS, single, sort_by, verdict_word
-from augbench.report.rows import ordered as ordered
-from augbench.report.rows import records as records
+from augbench.report.rows import ALL_VIEWS, ordered, records, single, sort_by, verdict_word
 from augbench.report.targets import FLAGGED, NOT_FLAGGED, is_flagged
 from augbench.report.verdicts import needed, verdict_sentence
 from augbench.report.words import p_value
 
 AXES = ("fidelity", "coverage", "utility", "privacy")
-_SD = "sd_"
-#: Titles come with every `Metric`; `since`, which has none, shows keys.
-METRIC_NAMES: dict[str, str] = {}
 
 
 def arm_table(data: ReportData) -> list[dict[str, str]]:
@@ -210,15 +205,14 @@ def hardest(per_patient: pd.DataFrame, metric: Metric, display: Display, most: i
 
 
 def variance_table(variance: pd.DataFrame, metric: Metric, display: Display) -> dict[str, Any]:
-    """SD of the score by its source, one row per arm: root mean square over views and structures."""
-    rows = variance[variance["metric"] == metric.kind]
-    sources = [name for name in rows.columns if name.startswith(_SD) and rows[name].notna().any()]
-    roots = rows.set_index("arm")[sources].pow(2).groupby(level="arm").mean().pow(0.5)
-    cells = {
-        arm: [words.number(roots.loc[arm, source], metric.decimals + 1) for source in sources]
-        for arm in display.sort_arms(roots.index)
-    }
-    return {
-        "sources": [source.removeprefix(_SD).replace("_", " ") for source in sources],
-        "rows": [{"arm": display.arm(arm), "cells": own} for arm, own in cells.items()] if sources else [],
-    }
+    """SD of the score: one row per arm, one column per source."""
+    sources = sort_by(variance["component"])
+    wide = variance.set_index(["arm", "component"])["sd"]
+    rows = [
+        {
+            "arm": display.arm(arm),
+            "cells": [words.number(wide.get((arm, source)), metric.decimals + 1) for source in sources],
+        }
+        for arm in display.sort_arms(variance["arm"])
+    ]
+    return {"sources": [source.replace("_", " ") for source in sources], "rows": rows}

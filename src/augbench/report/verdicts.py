@@ -34,7 +34,8 @@ def _undecided(row: dict[str, Any]) -> str:
     source = row.get("limited_by")
     if not isinstance(source, str) or not source:
         return "the data decide neither way"
-    spread = f"the spread between {'the ' if source.startswith('reference') else ''}{source} prevents a decision"
+    share = f", {row['limited_share']:.0%} of the variance," if is_number(row.get("limited_share")) else ""
+    spread = f"the spread between {source}{share} prevents a decision"
     enough = needed(row)
     return (
         f"{spread}; about {enough} would allow one" if enough else f"{spread}, and no sensible number would allow one"
@@ -42,6 +43,9 @@ def _undecided(row: dict[str, Any]) -> str:
 
 
 def needed(row: dict[str, Any]) -> str:
-    """`132 patients or 9 seeds`: what would decide an inconclusive row; empty where nothing would."""
-    numbers = {unit: row.get(f"{unit}_needed") for unit in ("patients", "seeds")}
+    """`132 patients or 9 generator seeds`: what would decide an inconclusive row; empty where nothing would."""
+    source = str(row.get("limited_by"))
+    # Another single training is another segmenter seed.
+    seeds = source if source.endswith("seeds") else "segmenter seeds"
+    numbers = {"patients": row.get("patients_needed"), seeds: row.get("seeds_needed")}
     return " or ".join(f"{count(number)} {unit}" for unit, number in numbers.items() if is_number(number))

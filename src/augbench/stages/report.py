@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from augbench.audit.base import AuditTest
+from augbench.comparison.summary import mean_variance
 from augbench.core import layout
 from augbench.core.arms import arms_of
 from augbench.core.artifacts import atomic_folder, read_array, read_csv, read_json, write_bytes, write_text
@@ -79,7 +80,7 @@ def results(params: Params) -> ReportData:
         dose=read_report_table(layout.DOSE_RESPONSE, tables.DOSE, text=("arm", "generator", "site", "metric")),
         audit=_audits(params),
         curves=_curves(params),
-        variance=read_report_table(layout.VARIANCE, tables.VARIANCE, text=place),
+        variance=mean_variance(read_report_table(layout.VARIANCE, place, text=place), params.comparison.primary.metric),
     )
 
 
