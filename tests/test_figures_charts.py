@@ -161,6 +161,14 @@ def test_events_stand_in_the_training_curves_as_words_where_they_happened() -> N
     assert text.count("rolled back (seed 1)</text>") == 3
 
 
+def test_every_patient_is_drawn_once_although_dots_are_joined() -> None:
+    """Each arm and structure has eight patients; those beyond the axis are triangles of their own."""
+    panel = charts.panels(charts.score_distribution(SCORES, DICE, DISPLAY))[0]
+    text = charts.to_svg(panel)
+    dots = len(re.findall(r"M[-0-9.]+ [-0-9.]+h0", text))
+    assert dots == len(patient_means(SCORES)) - n_outside(SCORES, DICE)
+
+
 def test_the_same_table_gives_the_same_bytes() -> None:
     assert charts.to_svg(charts.forest(COMPARISON, 0.01)) == charts.to_svg(charts.forest(COMPARISON, 0.01))
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from augbench.core import layout
@@ -241,6 +242,14 @@ def test_examples_are_ranked_by_the_primary_metric_and_its_direction(study: Path
     assert dict(zip(table["rank"], table["frame_id"], strict=True)) == {"best": "f0", "median": "f2", "worst": "f4"}
     assert table["reference_score"].to_list() == [1, 3, 5]
     assert set(table["subject_id"]) == {"007"}
+
+
+@pytest.mark.parametrize(("views", "frames"), [(3, 9), (2, 6), (1, 18), (4, 18)])
+def test_a_sheet_has_a_row_a_view(views: int, frames: int) -> None:
+    pairs = np.zeros((18, 2, 16, 16), np.uint8)
+    png = report.draw_sheet(pairs, views, ["aa"], {})
+    rows = -(-frames // 3)
+    assert Image.open(io.BytesIO(png)).size == (3 * 64 + 2 * 4, rows * 32 + (rows - 1) * 4)
 
 
 def test_the_splits_of_a_cohort_are_one_row(study: Path) -> None:

@@ -21,8 +21,8 @@ _OUTLINE = 64
 _GAP = 4
 _WHITE, _INK = 255, 51
 _TINT = 0.42
-_GREYS = 128
-_TILE = 224
+_GREYS = 64
+_TILE = 192
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def contact_sheet(
 def example_segmentations(
     rows: Sequence[Example],
     metric: Metric,
-    scale: int = 4,
+    scale: int = 3,
     *,
     structures: Sequence[str],
     colours: Mapping[str, str] | None = None,

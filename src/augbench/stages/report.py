@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from augbench.core.component import create
 from augbench.core.params import Params
 from augbench.core.reports import read_report_json, read_report_table, write_report_json
 from augbench.core.study import read_study
+from augbench.core.types import Pairs
 from augbench.report import collect
 from augbench.report import data as tables
 from augbench.report.data import ReportData
@@ -32,6 +34,8 @@ from augbench.stages import sheets
 from augbench.stages.examples import ABOUT, EXAMPLE_COLUMNS
 
 _IDENTITY = ("generator_seed", "segmenter_seed", "subject_id")
+#: Frames in a row of a contact sheet.
+_COLUMNS = 3
 _SIZES = ("cohort", "site", "split", "subjects", "frames")
 
 
@@ -133,10 +137,21 @@ def _sheets(params: Params, data: ReportData) -> dict[str, bytes]:
 
 
 def _sheet(folder: Path, file: str, data: ReportData) -> bytes:
-    pairs = read_array(folder / file)
-    structures = read_json(folder / sheets.ABOUT)["structures"]
-    colours = data.display.structure_colours(structures)
-    return contact_sheet(pairs[:, 0], pairs[:, 1], columns=2, structures=structures, colours=colours)
+    about = read_json(folder / sheets.ABOUT)
+    colours = data.display.structure_colours(about["structures"])
+    return draw_sheet(read_array(folder / file), len(data.views), about["structures"], colours)
+
+
+def draw_sheet(pairs: Pairs, views: int, structures: Sequence[str], colours: Mapping[str, str]) -> bytes:
+    """A row for each view, or all frames where there is one view.
+
+    Args:
+        pairs: (n, 2, H, W) uint8, the same number of frames of each view.
+    """
+    shown = pairs
+    if views > 1 and len(pairs) % views == 0 and len(pairs) > views * _COLUMNS:
+        shown = pairs.reshape(views, -1, *pairs.shape[1:])[:, :_COLUMNS].reshape(-1, *pairs.shape[1:])
+    return contact_sheet(shown[:, 0], shown[:, 1], columns=_COLUMNS, structures=structures, colours=colours)
 
 
 def _examples(data: ReportData) -> bytes:
