@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from augbench.report.data import AUDIT, COHORTS, CURVES
 from augbench.report.targets import FLAGGED, NOT_FLAGGED
@@ -52,32 +50,14 @@ def curve_rows(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[CURVES] if parts else pd.DataFrame(columns=CURVES)
 
 
-def cohort_rows(frames: Mapping[str, pd.DataFrame], external: str, per_patient: pd.DataFrame) -> pd.DataFrame:
-    """Patients and frames of every cohort; those of the external one are counted from its scores.
+def cohort_rows(sizes: pd.DataFrame) -> pd.DataFrame:
+    """Sites, patients and frames of every cohort, its splits together.
 
     Args:
-        frames: cohort -> its table of frames.
+        sizes: reports/cohorts.csv: cohort, site, split, subjects, frames.
     """
     rows = [
-        (name, _sites(table), table["subject_id"].nunique(), table["frame_id"].nunique())
-        for name, table in frames.items()
+        (cohort, ", ".join(dict.fromkeys(part["site"])), part["subjects"].sum(), part["frames"].sum())
+        for cohort, part in sizes.groupby("cohort", sort=False)
     ]
-    counted = per_patient.groupby(["view", "subject_id"])["n_frames"].max().sum()
-    rows.append((external, _sites(per_patient), per_patient["subject_id"].nunique(), int(counted)))
     return pd.DataFrame(rows, columns=COHORTS)
-
-
-def _sites(table: pd.DataFrame) -> str:
-    return ", ".join(sorted(map(str, table["site"].unique())))
-
-
-def drawn_frames(
-    views: pd.Series, wanted: Sequence[str], each: int, rng: np.random.Generator
-) -> NDArray[np.intp]:
-    """Numbers of at most `each` random frames of every wanted view, for a contact sheet.
-
-    Args:
-        views: view of every frame, (n,).
-    """
-    by_view = (np.flatnonzero(views == view) for view in wanted)
-    return np.concatenate([rng.choice(rows, min(each, len(rows)), replace=False) for rows in by_view])

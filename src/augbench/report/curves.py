@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from altair.typing import ChartType
 
 _WIDTHS, _HEIGHT = {2: 365, 3: 245}, 140
-_MOST_POINTS = 200
+_MOST_POINTS = 100
 
 
 def training_curves(curve: pd.DataFrame) -> ChartType:

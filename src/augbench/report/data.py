@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -14,27 +14,30 @@ from augbench.core.study import Study
 from augbench.report.display import Display
 from augbench.report.metric import Metric
 from augbench.report.rows import overall, records, sort_by
-from augbench.report.since import Since
 from augbench.report.targets import Judge, Judged, flags
 from augbench.report.words import is_number
+
+if TYPE_CHECKING:
+    from augbench.report.since import Since
 
 COMPARISON = [
     *("view", "structure", "metric", "arm", "reference_arm", "n_subjects", "mean_arm", "mean_reference"),
     *("mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "sd_paired", "p_wilcoxon", "p_holm", "verdict"),
     *("median_arm", "q1_arm", "q3_arm", "median_reference", "q1_reference", "q3_reference", "n_undefined"),
-    *("variation_arm", "variation_reference", "limited_by", "patients_needed", "seeds_needed"),
+    *("variation_arm", "variation_reference", "limited_by", "limited_share", "patients_needed", "seeds_needed"),
+    "overall",
 ]
 PER_PATIENT = ["view", "structure", "metric", "arm", "generator_seed", "segmenter_seed", "subject_id", "value"]
 SITES = ["arm", "site", "metric", "mean"]
 DOSE = ["arm", "generator", "dose", "site", "metric", "mean", "ci_low", "ci_high"]
 AUDIT = ["generator", "seed", "axis", "title", "features", "value", "ci_low", "ci_high", "flag", "floor_value"]
 CURVES = ["generator", "seed", "kimg", "name", "value", "event"]
-VARIANCE = ["view", "structure", "metric", "arm"]
+VARIANCE = ["arm", "component", "sd"]
 COHORTS = ["cohort", "site", "subjects", "frames"]
 
 #: Columns without which a table is refused.
 REQUIRED = {
-    "comparison": COMPARISON[:-5],
+    "comparison": COMPARISON,
     "per_patient": PER_PATIENT,
     "sites": SITES,
     "dose": DOSE,
@@ -64,8 +67,8 @@ class ReportData:
         external: key of the external cohort.
         selection: of weights, `last` or `best`.
         provenance: `params` (nested), `versions`, `hardware`, `stages` (rows stage, seconds, peak_mib).
-        comparison: reports/comparison.csv: one row per view, structure, metric and arm; the overall row of an arm has
-            view `all`, structure `mean`; verdict is one of the five words, or empty.
+        comparison: reports/comparison.csv: one row per view, structure, metric and arm; `overall` marks the row that
+            speaks for all of an arm's; verdict is one of the five words, or empty.
         per_patient: reports/per_patient.csv.gz: one row per patient and trained network on the external cohort;
             generator_seed is empty without a generator.
         sites: reports/sites.csv, mean score per arm and cohort.
@@ -73,7 +76,7 @@ class ReportData:
         audit: one value per generator, seed, axis, title (of the test) and feature extractor; flag is `flagged`, `not
             flagged` or empty; optional `floor_value`, real against real.
         curves: kimg = thousands of training images shown; optional `event`, what the watchdog logged there.
-        variance: reports/variance.csv: `sd_<component>` per view, structure, metric and arm.
+        variance: SD of the primary metric per arm and source.
         cohorts: patients and frames of every cohort.
         sheets: name -> PNG of `sheets.contact_sheet`.
         examples: PNG of `sheets.example_segmentations`.

@@ -1,4 +1,4 @@
-"""How a study's keys are shown: names, order and colours of arms, views, structures and cohorts, the same everywhere."""
+"""How a study's keys are shown: names, order and colours of arms, views, structures and cohorts."""
 
 from __future__ import annotations
 

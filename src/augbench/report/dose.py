@@ -22,12 +22,12 @@ _SLOTS = 12
 
 
 def dose_rows(dose: pd.DataFrame, display: Display) -> pd.DataFrame:
-    """Rows with their category on the axis and their place; the controls are left out.
+    """Rows with their category on the axis and their place; controls are left out.
 
     The category is the arm's name for the reference, the dose where the regime states one, else the regime.
     """
-    controls = [arm.name for arm in display.controls]
-    rows = dose[dose["mean"].notna() & ~dose["arm"].isin(controls)].copy()
+    shown = [display.reference, *(arm.name for arm in display.studied)]
+    rows = dose[dose["mean"].notna() & dose["arm"].isin(shown)].copy()
     rows["dose"] = pd.to_numeric(rows["dose"]).where(rows["arm"] != display.reference, 0.0)
     rows["label"] = [
         display.arm(arm) if arm == display.reference else f"{dose:g}" if pd.notna(dose) else display.by_name[arm].regime
@@ -81,9 +81,7 @@ def _panel(rows: pd.DataFrame, site: str, scale: alt.Scale, width: int, metric: 
         "generator:N", sort=slots, scale=alt.Scale(type="point", domain=slots, range=[-_SLOTS, _SLOTS])
     )
     colours = display.arm_colours(rows["arm"])
-    shade = alt.Color(
-        "arm:N", legend=None, scale=alt.Scale(domain=list(colours), range=list(colours.values()))
-    )
+    shade = alt.Color("arm:N", legend=None, scale=alt.Scale(domain=list(colours), range=list(colours.values())))
     y = alt.Y("mean:Q", scale=scale, title=f"mean {metric.name}", axis=alt.Axis(tickCount=5))
 
     def base(table: pd.DataFrame, *columns: str) -> alt.Chart:

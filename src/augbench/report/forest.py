@@ -46,10 +46,10 @@ def forest(
     limit = max(reach, 2 * (margin or 0), 1e-6) * 1.08
     arms = list(dict.fromkeys(rows["arm"]))
     width = _WIDTHS[page_columns(len(arms))]
-    x = alt.X("mean_difference:Q", scale=alt.Scale(domain=[-limit, limit], nice=False), title=title, axis=_axis(limit))
-    return alt.hconcat(
-        *(_panel(rows[rows["arm"] == arm], margin, x, width).properties(title=display.arm(arm)) for arm in arms)
-    )
+    scale = alt.Scale(domain=[-limit, limit], nice=False)
+    x = alt.X("mean_difference:Q", scale=scale, title=title, axis=_axis(limit))
+    parts = ((arm, _panel(rows[rows["arm"] == arm], margin, x, scale)) for arm in arms)
+    return alt.hconcat(*(part.properties(width=width, title=display.arm(arm)) for arm, part in parts))
 
 
 def _axis(limit: float) -> alt.Axis:
@@ -63,7 +63,7 @@ def _axis(limit: float) -> alt.Axis:
     return alt.Axis(values=ticks, labelExpr=f"datum.value == 0 ? '0' : format(datum.value, '+.{decimals}f')")
 
 
-def _panel(rows: pd.DataFrame, margin: float | None, x: alt.X, width: int) -> alt.LayerChart:
+def _panel(rows: pd.DataFrame, margin: float | None, x: alt.X, scale: alt.Scale) -> ChartType:
     import altair as alt
 
     labels = list(rows["label"])
@@ -74,15 +74,15 @@ def _panel(rows: pd.DataFrame, margin: float | None, x: alt.X, width: int) -> al
         domain=[*VERDICT_COLOURS, ""], range=[*VERDICT_COLOURS.values(), VERDICT_COLOURS["inconclusive"]]
     )
     band = pd.DataFrame({"low": [-margin], "high": [margin]} if margin else {"low": [], "high": []})
-    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color="#777777").encode(x=alt.X("zero:Q", scale=x.scale))
+    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color="#777777").encode(x=alt.X("zero:Q", scale=scale))
     base = alt.Chart(drawn).encode(y=y, color=alt.Color("word:N", legend=None, scale=shades))
-    thin = base.mark_rule(strokeWidth=1.2).encode(x=alt.X("ci_low:Q", scale=x.scale), x2="ci_high:Q")
-    thick = base.mark_rule(strokeWidth=3.4).encode(x=alt.X("ci90_low:Q", scale=x.scale), x2="ci90_high:Q")
+    thin = base.mark_rule(strokeWidth=1.2).encode(x=alt.X("ci_low:Q", scale=scale), x2="ci_high:Q")
+    thick = base.mark_rule(strokeWidth=3.4).encode(x=alt.X("ci90_low:Q", scale=scale), x2="ci90_high:Q")
     shape = alt.Shape("overall:N", legend=None, scale=alt.Scale(domain=[False, True], range=["circle", "diamond"]))
     size = alt.Size("overall:N", legend=None, scale=alt.Scale(domain=[False, True], range=[42, 80]))
     points = base.mark_point(filled=True, opacity=1, stroke="white", strokeWidth=0.7).encode(
         x=x, shape=shape, size=size
     )
-    shaded = alt.Chart(band).mark_rect(color="#dfe7e3").encode(x=alt.X("low:Q", scale=x.scale), x2="high:Q")
+    shaded = alt.Chart(band).mark_rect(color="#dfe7e3").encode(x=alt.X("low:Q", scale=scale), x2="high:Q")
     layers = [*([shaded] if margin else []), zero, thin, thick, points]
-    return alt.layer(*layers).properties(width=width, height=_ROW * len(labels))
+    return alt.layer(*layers).properties(height=_ROW * len(labels))

@@ -61,8 +61,8 @@ def summary(data: ReportData) -> list[str]:
     reference = rows[compared[0]]["mean_reference"]
     if data.metric.too_weak(reference):
         sentences.append(
-            f"The reference arm itself reaches only {data.metric.name} {data.metric.number(reference)}: it has not learnt "
-            "the task, so ratios, differences and verdicts of this run mean nothing."
+            f"The reference arm itself reaches only {data.metric.name} {data.metric.number(reference)}: it has not "
+            "learnt the task, so ratios, differences and verdicts of this run mean nothing."
         )
     return [*sentences, targets_sentence(data.targets)] if data.targets else sentences
 
@@ -70,9 +70,9 @@ def summary(data: ReportData) -> list[str]:
 def _primary(data: ReportData, row: dict[str, Any]) -> str:
     metric, display = data.metric, data.display
     return (
-        f"On the {display.cohort(data.external)} cohort, {display.arm(str(row['arm']))} reached a mean {metric.name} of "
-        f"{metric.number(row['mean_arm'])} against {metric.number(row['mean_reference'])} of {_reference(data)} "
-        f"({metric.direction}): a ratio of {number(row['ratio'], 4)} and a difference of "
+        f"In the cohort '{display.cohort(data.external)}', {display.arm(str(row['arm']))} reached a mean "
+        f"{metric.name} of {metric.number(row['mean_arm'])} against {metric.number(row['mean_reference'])} of "
+        f"{the_reference(data)} ({metric.direction}): a ratio of {number(row['ratio'], 4)} and a difference of "
         f"{metric.difference(row['mean_difference'])} (95% CI {metric.interval(row['ci_low'], row['ci_high'])}; "
         f"{count(row['n_subjects'])} patients)."
     )
@@ -84,7 +84,8 @@ def _change(data: ReportData, arm: str) -> str:
     return f"{metric.difference(row['mean_difference'])} for {data.display.arm(arm)} (95% CI {interval})"
 
 
-def _reference(data: ReportData) -> str:
+def the_reference(data: ReportData) -> str:
+    """`the reference arm (real)`."""
     return f"the reference arm ({data.display.arm(data.display.reference)})"
 
 
@@ -156,9 +157,10 @@ def limits(data: ReportData) -> list[str]:
     items += _spread(data)
     runs = seed_counts(data)
     if runs:
+        one = ", and one network architecture stands for all" if len({arm.segmenter for arm in data.arms}) == 1 else ""
         items.append(
             f"Seeds: {runs[0]} of the generators and {runs[1]} of the segmenter. The spread over so few runs is itself "
-            "only roughly known, and one network architecture stands for all."
+            f"only roughly known{one}."
         )
     if data.labels:
         meaning = _LABELS.get(data.labels, "as stated in params.yaml")
@@ -184,10 +186,10 @@ def _spread(data: ReportData) -> list[str]:
     limit = metric.margin * sqrt(n) / t.ppf(0.95, n - 1)
     low, high = (number(value, metric.decimals) for value in (rows["sd_paired"].min(), rows["sd_paired"].max()))
     return [
-        f"The external set has {n} patients. That many can show a difference to lie within {metric.margin_text} only if "
-        f"its SD between patients is below {number(limit, metric.decimals)}, even without any spread between seeds; here "
-        f"it is {low} to {high} over structures and views. 'Inconclusive' means undecided by these data, not without "
-        "difference."
+        f"The external set has {n} patients. That many can show a difference to lie within {metric.margin_text} only "
+        f"if its SD between patients is below {number(limit, metric.decimals)}, even without any spread between seeds; "
+        f"here it is {low} to {high} over structures and views. 'Inconclusive' means undecided by these data, not "
+        "without difference."
     ]
 
 
@@ -197,4 +199,3 @@ def seed_counts(data: ReportData) -> tuple[int, int] | None:
         return None
     seeds = data.per_patient["generator_seed"].replace("", None)
     return int(seeds.nunique()), int(data.per_patient["segmenter_seed"].nunique())
-

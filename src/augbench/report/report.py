@@ -73,6 +73,7 @@ def render(data: ReportData) -> str:
         metric=metric,
         labels=data.labels,
         reference=display.arm(display.reference),
+        the_reference=prose.the_reference(data),
         glossary=prose.glossary(data),
         summary=prose.summary(data),
         controls=prose.controls(data),
@@ -83,7 +84,7 @@ def render(data: ReportData) -> str:
         examples=_base64(data.examples) if data.examples else "",
         arms=tables.arm_table(data),
         published=tables.published_table(data, published) if published else [],
-        varied=bool(published) and any(row.variation_arm is not None for row in published.rows),
+        varied=published is not None and any(row.variation_arm is not None for row in published.rows),
         verdicts=_verdicts(data, metric),
         secondary=[(one, _verdicts(data, one)) for one in data.metrics[1:] if len(data.of(one.kind))],
         sites=tables.site_table(_primary(data.sites, metric, "mean"), metric, display),
@@ -95,11 +96,10 @@ def render(data: ReportData) -> str:
         params=run_tables.flattened(data.provenance.get("params", {})),
         stages=run_tables.stage_table(list(data.provenance.get("stages", []))),
         cohorts=data.cohorts.to_dict("records"),
-        arm_colours=[(display.arm(key), colour) for key, colour in display.arm_colours(display.by_name).items()],
+        arm_colours=_legend(data, [*display.by_name]),
+        dose_colours=_legend(data, [display.reference, *(arm.name for arm in display.studied)]),
         structure_colours=[
-            (key, colour)
-            for key, colour in display.structure_colours().items()
-            if key in set(data.scored["structure"])
+            (key, colour) for key, colour in display.structure_colours().items() if key in set(data.scored["structure"])
         ],
         verdict_colours=list(VERDICT_COLOURS.items()),
         since=section(data.since) if data.since is not None else None,
@@ -109,9 +109,11 @@ def render(data: ReportData) -> str:
 def _verdicts(data: ReportData, metric: Metric) -> dict[str, list[dict[str, Any]]]:
     """Arm -> its rows on one metric, the controls last."""
     rows = data.of(metric.kind)
-    return {
-        arm: tables.verdict_table(rows, arm, metric, data.display) for arm in data.display.sort_arms(rows["arm"])
-    }
+    return {arm: tables.verdict_table(rows, arm, metric, data.display) for arm in data.display.sort_arms(rows["arm"])}
+
+
+def _legend(data: ReportData, arms: list[str]) -> list[tuple[str, str]]:
+    return [(data.display.arm(key), colour) for key, colour in data.display.arm_colours(arms).items()]
 
 
 def _base64(image: bytes) -> str:

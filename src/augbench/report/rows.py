@@ -30,9 +30,8 @@ def single(comparison: pd.DataFrame) -> pd.DataFrame:
 
 
 def overall(comparison: pd.DataFrame) -> pd.DataFrame:
-    """The row of each arm over all views and structures; a study of one view and one structure has that row alone."""
-    rows = comparison[comparison["view"] == ALL_VIEWS]
-    return comparison if rows.empty else rows
+    """The row that speaks for all views and structures of an arm: with a single place, the place's own."""
+    return comparison[comparison["overall"].astype(bool)]
 
 
 def ordered(

@@ -20,9 +20,9 @@ Bytes = NDArray[np.uint8]
 _OUTLINE = 64
 _GAP = 4
 _WHITE, _INK = 255, 51
-_TINT = 0.28
-_GREYS = 128
-_TILE = 224
+_TINT = 0.42
+_GREYS = 64
+_TILE = 192
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def contact_sheet(
 def example_segmentations(
     rows: Sequence[Example],
     metric: Metric,
-    scale: int = 4,
+    scale: int = 3,
     *,
     structures: Sequence[str],
     colours: Mapping[str, str] | None = None,
@@ -107,7 +107,9 @@ def example_segmentations(
         masks = [("reference", row.reference)]
         for arm in arms:
             if arm in row.predictions:
-                masks.append((f"{arm}  {metric.full(row.scores[arm])}" if arm in row.scores else arm, row.predictions[arm]))
+                masks.append(
+                    (f"{arm}  {metric.full(row.scores[arm])}" if arm in row.scores else arm, row.predictions[arm])
+                )
         tiles += [(title, _overlaid(row.image, mask, scale, len(structures))) for title, mask in masks]
         for column, (title, tile) in enumerate(tiles):
             left = column * (width + _GAP)

@@ -17,7 +17,6 @@ from augbench.report.verdicts import needed, verdict_sentence
 from augbench.report.words import p_value
 
 AXES = ("fidelity", "coverage", "utility", "privacy")
-_SD = "sd_"
 
 
 def arm_table(data: ReportData) -> list[dict[str, str]]:
@@ -117,11 +116,11 @@ def site_table(sites: pd.DataFrame, metric: Metric, display: Display) -> dict[st
     means = sites.set_index(["arm", "site"])["mean"]
     rows = []
     for arm in display.sort_arms(sites["arm"]):
-        cells = [means.get((arm, site)) for site in order]
-        ends = cells[0], cells[-1]
-        known = len(order) > 1 and all(map(words.is_number, ends))
-        loss = metric.difference(metric.loss(*ends)) if known else words.NOTHING
-        rows.append({"key": arm, "arm": display.arm(arm), "cells": [metric.number(cell) for cell in cells], "loss": loss})
+        cells = [float(means.get((arm, site), float("nan"))) for site in order]
+        loss = words.number(metric.loss(cells[0], cells[-1]), metric.decimals + 1)
+        rows.append(
+            {"key": arm, "arm": display.arm(arm), "cells": [metric.number(cell) for cell in cells], "loss": loss}
+        )
     reference = next((row["loss"] for row in rows if row["key"] == display.reference and len(order) > 1), "")
     return {"sites": [display.cohort(site) for site in order], "rows": rows, "reference_loss": reference}
 
@@ -206,15 +205,14 @@ def hardest(per_patient: pd.DataFrame, metric: Metric, display: Display, most: i
 
 
 def variance_table(variance: pd.DataFrame, metric: Metric, display: Display) -> dict[str, Any]:
-    """SD of the score by its source, one row per arm: root mean square over views and structures."""
-    rows = variance[variance["metric"] == metric.kind]
-    sources = [name for name in rows.columns if name.startswith(_SD) and rows[name].notna().any()]
-    roots = rows.set_index("arm")[sources].pow(2).groupby(level="arm").mean().pow(0.5)
-    cells = {
-        arm: [words.number(roots.loc[arm, source], metric.decimals + 1) for source in sources]
-        for arm in display.sort_arms(roots.index)
-    }
-    return {
-        "sources": [source.removeprefix(_SD).replace("_", " ") for source in sources],
-        "rows": [{"arm": display.arm(arm), "cells": own} for arm, own in cells.items()] if sources else [],
-    }
+    """SD of the score: one row per arm, one column per source."""
+    sources = sort_by(variance["component"])
+    wide = variance.set_index(["arm", "component"])["sd"]
+    rows = [
+        {
+            "arm": display.arm(arm),
+            "cells": [words.number(wide.get((arm, source)), metric.decimals + 1) for source in sources],
+        }
+        for arm in display.sort_arms(variance["arm"])
+    ]
+    return {"sources": [source.replace("_", " ") for source in sources], "rows": rows}

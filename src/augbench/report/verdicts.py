@@ -23,8 +23,7 @@ def verdict_sentence(row: dict[str, Any], metric: Metric, display: Display) -> s
         NEGLIGIBLE: f"the 95% CI leaves out 0, the 90% CI lies within {metric.margin_text}",
         "better": f"the whole 95% CI lies {above} 0",
         "worse": f"the whole 95% CI lies {below} 0",
-        "inconclusive": _undecided(row),
-    }[word]
+    }.get(word) or _undecided(row)
     found = f"{metric.difference(row['mean_difference'])} ({metric.interval(row['ci_low'], row['ci_high'])})"
     return f"{name}: {word}, {found}; {reason}."
 
@@ -35,16 +34,18 @@ def _undecided(row: dict[str, Any]) -> str:
     source = row.get("limited_by")
     if not isinstance(source, str) or not source:
         return "the data decide neither way"
-    spread = f"the spread between {'the ' if source.startswith('reference') else ''}{source} prevents a decision"
+    share = f", {row['limited_share']:.0%} of the variance," if is_number(row.get("limited_share")) else ""
+    spread = f"the spread between {source}{share} prevents a decision"
     enough = needed(row)
-    return f"{spread}; {enough} would allow one" if enough else f"{spread}, and no sensible number would allow one"
+    return (
+        f"{spread}; about {enough} would allow one" if enough else f"{spread}, and no sensible number would allow one"
+    )
 
 
 def needed(row: dict[str, Any]) -> str:
-    """`about 132 patients (now 50) or 9 seeds`: what would decide an inconclusive row; empty where nothing would."""
-    parts = []
-    if is_number(row.get("patients_needed")):
-        parts.append(f"about {count(row['patients_needed'])} patients (now {count(row['n_subjects'])})")
-    if is_number(row.get("seeds_needed")):
-        parts.append(f"{count(row['seeds_needed'])} seeds")
-    return " or ".join(parts)
+    """`132 patients or 9 generator seeds`: what would decide an inconclusive row; empty where nothing would."""
+    source = str(row.get("limited_by"))
+    # Another single training is another segmenter seed.
+    seeds = source if source.endswith("seeds") else "segmenter seeds"
+    numbers = {"patients": row.get("patients_needed"), seeds: row.get("seeds_needed")}
+    return " or ".join(f"{count(number)} {unit}" for unit, number in numbers.items() if is_number(number))

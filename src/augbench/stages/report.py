@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from augbench.audit.base import AuditTest
+from augbench.comparison.summary import mean_variance
 from augbench.core import layout
 from augbench.core.arms import arms_of
-from augbench.core.artifacts import atomic_folder, read_array, read_csv, write_bytes, write_text
+from augbench.core.artifacts import atomic_folder, read_array, read_csv, read_json, write_bytes, write_text
 from augbench.core.component import create
 from augbench.core.params import Params
 from augbench.core.reports import read_report_json, read_report_table, write_report_json
-from augbench.core.seeding import child_rng
-from augbench.core.shards import read_shards
 from augbench.core.study import read_study
+from augbench.core.types import Pairs
 from augbench.report import collect
 from augbench.report import data as tables
 from augbench.report.data import ReportData
@@ -27,11 +30,13 @@ from augbench.report.sheets import Example, contact_sheet, example_segmentations
 from augbench.report.since import Since
 from augbench.runtime import provenance
 from augbench.scores.base import SegmentationScore
-from augbench.stages.examples import EXAMPLE_COLUMNS
+from augbench.stages import sheets
+from augbench.stages.examples import ABOUT, EXAMPLE_COLUMNS
 
-_FRAMES_A_VIEW = 6
-_PER_PATIENT = [*tables.PER_PATIENT, "site", "n_frames"]
-_IDENTITY = ("generator_seed", "segmenter_seed", "subject_id", "site")
+_IDENTITY = ("generator_seed", "segmenter_seed", "subject_id")
+#: Frames in a row of a contact sheet.
+_COLUMNS = 3
+_SIZES = ("cohort", "site", "split", "subjects", "frames")
 
 
 def run(params: Params) -> None:
@@ -42,7 +47,7 @@ def run(params: Params) -> None:
             for number, svg in enumerate(panels):
                 write_text(folder / f"{name}-{number}.svg", svg)
         for name, png in data.sheets.items():
-            write_bytes(folder / f"sheet-{name}.png", png)
+            write_bytes(folder / f"sheet-{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}.png", png)
         if data.examples:
             write_bytes(folder / "examples.png", data.examples)
     _write_page(data)
@@ -71,16 +76,15 @@ def results(params: Params) -> ReportData:
         arms=arms_of(params),
         metrics=_metrics(params),
         primary_arm=params.comparison.primary.arm,
-        views=params.views,
         external=params.evaluation.external,
         selection=params.training.selection,
         comparison=read_report_table(layout.COMPARISON, tables.REQUIRED["comparison"], text=(*place, "reference_arm")),
-        per_patient=read_report_table(layout.PER_PATIENT, _PER_PATIENT, text=(*place, *_IDENTITY)),
+        per_patient=read_report_table(layout.PER_PATIENT, tables.PER_PATIENT, text=(*place, *_IDENTITY)),
         sites=read_report_table(layout.SITES, tables.SITES, text=("arm", "site", "metric")),
         dose=read_report_table(layout.DOSE_RESPONSE, tables.DOSE, text=("arm", "generator", "site", "metric")),
         audit=_audits(params),
         curves=_curves(params),
-        variance=read_report_table(layout.VARIANCE, tables.VARIANCE, text=place),
+        variance=mean_variance(read_report_table(layout.VARIANCE, place, text=place), params.comparison.primary.metric),
     )
 
 
@@ -92,8 +96,9 @@ def _metrics(params: Params) -> list[Metric]:
 
 
 def _audits(params: Params) -> pd.DataFrame:
+    tests = {name: create(AuditTest, name, options) for name, options in params.audit.metrics.items()}
     documents = {name: read_report_json(layout.audit(name)) for name in params.generators}
-    return collect.audit_rows(documents, {})
+    return collect.audit_rows(documents, {name: test.title for name, test in tests.items()})
 
 
 def _curves(params: Params) -> pd.DataFrame:
@@ -102,15 +107,14 @@ def _curves(params: Params) -> pd.DataFrame:
 
 
 def _collect(params: Params) -> ReportData:
-    """Tables and pictures: the external cohort is not read, its frames are known from their scores and predictions."""
-    data = results(params)
-    reference = data.display.by_name[data.display.reference]
-    data = replace(data, structures=read_shards(layout.cohort(reference.cohort), verify=False)[2].structures)
+    """Tables and pictures. No cohort is read: other stages laid their frames aside for the report."""
+    about = read_json(layout.PREDICTIONS / ABOUT)
+    data = replace(results(params), views=about["views"], structures=about["structures"])
     return replace(
         data,
         provenance=_provenance(params, data),
-        cohorts=_cohorts(params, data.per_patient),
-        sheets=_sheets(params, data, reference.cohort),
+        cohorts=collect.cohort_rows(read_report_table(layout.COHORT_SIZES, _SIZES, text=_SIZES[:3])),
+        sheets=_sheets(params, data),
         examples=_examples(data),
     )
 
@@ -123,28 +127,31 @@ def _provenance(params: Params, data: ReportData) -> dict[str, Any]:
     return facts | {"stages": stages, "params": params.model_dump()}
 
 
-def _cohorts(params: Params, per_patient: pd.DataFrame) -> pd.DataFrame:
-    external = params.evaluation.external
-    others = [name for name in params.dataset.cohorts if name != external]
-    frames = {name: read_csv(layout.cohort(name) / "frames.csv", ("frame_id", "subject_id", "site")) for name in others}
-    return collect.cohort_rows(frames, external, per_patient)
+def _sheets(params: Params, data: ReportData) -> dict[str, bytes]:
+    """Patients that the generators learn from, a sheet a cohort, and frames of every generator's first seed."""
+    generators = data.display.sort_generators(params.generators)
+    cohorts = {params.generators[name].cohort: name for name in reversed(generators)}
+    shown = [(f"patients: {data.display.cohort(key)}", name, sheets.REAL) for key, name in cohorts.items()]
+    shown += [(name, name, sheets.SYNTHETIC) for name in generators]
+    return {title: _sheet(layout.sheets(name), file, data) for title, name, file in shown}
 
 
-def _sheets(params: Params, data: ReportData, reference_cohort: str) -> dict[str, bytes]:
-    """Frames of the patients that arms and generators learn from, and those of every generator's first seed."""
-    cohorts = dict.fromkeys([reference_cohort, *(entry.cohort for entry in params.generators.values())])
-    folders = {f"cohort-{name}": layout.cohort(name) for name in cohorts}
-    for name in data.display.sort_generators(params.generators):
-        folders[name] = layout.synthetic(name, params.generators[name].seeds[0])
-    return {name: _sheet(name, folder, params, data) for name, folder in folders.items()}
+def _sheet(folder: Path, file: str, data: ReportData) -> bytes:
+    about = read_json(folder / sheets.ABOUT)
+    colours = data.display.structure_colours(about["structures"])
+    return draw_sheet(read_array(folder / file), len(data.views), about["structures"], colours)
 
 
-def _sheet(name: str, folder: Path, params: Params, data: ReportData) -> bytes:
-    shards, table, scheme = read_shards(folder, verify=False)
-    rng = child_rng(params.seed, "report", "sheet", name)
-    pairs = shards[collect.drawn_frames(table["view"], params.views, _FRAMES_A_VIEW, rng)]
-    colours = data.display.structure_colours(scheme.structures)
-    return contact_sheet(pairs[:, 0], pairs[:, 1], columns=2, structures=scheme.structures, colours=colours)
+def draw_sheet(pairs: Pairs, views: int, structures: Sequence[str], colours: Mapping[str, str]) -> bytes:
+    """A row for each view, or all frames where there is one view.
+
+    Args:
+        pairs: (n, 2, H, W) uint8, the same number of frames of each view.
+    """
+    shown = pairs
+    if views > 1 and len(pairs) % views == 0 and len(pairs) > views * _COLUMNS:
+        shown = pairs.reshape(views, -1, *pairs.shape[1:])[:, :_COLUMNS].reshape(-1, *pairs.shape[1:])
+    return contact_sheet(shown[:, 0], shown[:, 1], columns=_COLUMNS, structures=structures, colours=colours)
 
 
 def _examples(data: ReportData) -> bytes:
