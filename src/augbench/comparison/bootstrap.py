@@ -47,6 +47,7 @@ class SharedSeeds:
 
     @property
     def all(self) -> bool:
+        """Whether runs of the two sides can be compared one by one."""
         return self.generator and self.segmenter
 
 

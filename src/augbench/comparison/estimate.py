@@ -115,6 +115,7 @@ class Estimate:
         return found
 
     def variance(self, added: Added = _AS_IT_IS) -> Component:
+        """Of the mean: the sum of its shares."""
         return sum(self.shares(added).values(), NOTHING)
 
     def seeds(self, source: str) -> int:

@@ -31,8 +31,6 @@ COLUMNS = (
     *("n_undefined", "p_tost", "n_changed", "seeds", "overall"),
 )
 _SIDE = {"_arm": "_head", "_reference": "_base"}
-#: Of `RevisionPair.seeds`.
-PAIRED = "paired"
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class RevisionPair:
     def seeds(self) -> str:
         """`paired`, or which seeds were drawn apart because their labels differ."""
         apart = [name for name in ("generator", "segmenter") if not getattr(self.shared, name)]
-        return PAIRED if not apart else f"{' and '.join(apart)} seeds drawn apart"
+        return "paired" if not apart else f"{' and '.join(apart)} seeds drawn apart"
 
     @property
     def n_changed(self) -> int:

@@ -68,12 +68,15 @@ def scores_of(metrics: Mapping[str, dict[str, Any]]) -> dict[str, SegmentationSc
 
 
 def read_per_patient() -> pd.DataFrame:
+    """External scores of patients (`unit.PER_PATIENT_COLUMNS`), checked."""
     return require_per_patient(read_report_table(layout.PER_PATIENT, PER_PATIENT_COLUMNS, text=PER_PATIENT_TEXT))
 
 
 def read_arms() -> pd.DataFrame:
+    """What every arm is (`summary.ARM_COLUMNS`)."""
     return read_report_table(layout.ARMS, ARM_COLUMNS, text=[name for name in ARM_COLUMNS if name != "dose"])
 
 
 def read_development(cohort: str) -> pd.DataFrame:
+    """Mean scores of every run on a development cohort (`summary.DEVELOPMENT_COLUMNS`)."""
     return read_report_table(layout.development(cohort), DEVELOPMENT_COLUMNS, text=DEVELOPMENT_COLUMNS[:-1])
