@@ -80,7 +80,11 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def write_project(
-    folder: Path, table: pd.DataFrame, params: dict[str, Any] = PARAMS, external_md5: str = "aa.dir"
+    folder: Path,
+    table: pd.DataFrame,
+    params: dict[str, Any] = PARAMS,
+    external_md5: str = "aa.dir",
+    score_md5: str = "bb.dir",
 ) -> None:
     """params.yaml, dvc.lock and the scores of patients as a finished run leaves them."""
     path = folder / SCORES
@@ -89,7 +93,7 @@ def write_project(
     stage = {
         "deps": [
             {"path": "data/cohort/external", "md5": external_md5},
-            {"path": "./src/augbench/scores", "md5": "bb.dir"},
+            {"path": "./src/augbench/scores", "md5": score_md5},
         ],
         "params": {"params.yaml": {"evaluation": params["evaluation"], "seed": params["seed"]}},
         "outs": [{"path": SCORES, "md5": hashlib.md5(path.read_bytes()).hexdigest()}],

@@ -27,21 +27,21 @@ class Endpoint:
 
 
 def headline(comparison: pd.DataFrame, primary: Endpoint) -> dict[str, Any]:
-    """The primary endpoint as JSON: few keys, the same in every study, since each is a column of `dvc metrics show`.
+    """The primary endpoint as JSON: few keys, since `dvc metrics show` makes a column of each, and a line of a study.
 
     Args:
         comparison: what `table.compare` returned.
 
     Returns:
-        `arm`, `metric`, `mean`, `reference` (mean of the reference arm), `difference`, `ci_low`, `ci_high`, `verdict`;
-        undefined is None.
+        `arm`, the metric's name (mean of the arm), `reference` (mean of the reference arm), `difference`, `ci_low`,
+        `ci_high`, `verdict`; undefined is None.
     """
     rows = overall_rows(comparison)
     row = rows[(rows["metric"] == primary.metric) & (rows["arm"] == primary.arm)].iloc[0]
-    numbers = {"mean": "mean_arm", "reference": "mean_reference", "difference": "mean_difference"}
+    numbers = {primary.metric: "mean_arm", "reference": "mean_reference", "difference": "mean_difference"}
     numbers |= {"ci_low": "ci_low", "ci_high": "ci_high"}
-    names = {"arm": primary.arm, "metric": primary.metric}
-    return names | {key: _number(row[name]) for key, name in numbers.items()} | {"verdict": row["verdict"]}
+    found = {key: _number(row[name]) for key, name in numbers.items()}
+    return {"arm": primary.arm, **found, "verdict": row["verdict"]}
 
 
 def site_means(

@@ -120,7 +120,7 @@ def _reports(
 
 
 def _table(content: bytes, path: Path, columns: Sequence[str], where: str, text: Sequence[str] = ()) -> pd.DataFrame:
-    return parse_report_table(content, columns, text=text, file=f"{path}{where}", where=where)
+    return parse_report_table(content, columns, text=text, file=path, where=where)
 
 
 def _doubts(label: str, params: dict[str, Any], lock: Lock, per_patient_md5: str) -> list[str]:
