@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import re
@@ -200,6 +201,20 @@ def test_nothing_of_another_study_is_said(study: Path) -> None:
     assert OTHERS.findall(html) == []
     assert OTHERS.findall(summary.summary_text()) == []
     assert OTHERS.findall(summary.summary_json()) == []
+
+
+def test_the_report_has_no_words_of_a_study_in_it() -> None:
+    """Neither a template nor a text in the code, whatever the study; docstrings may give examples."""
+    package = Path(report.__file__).parent.parent / "report"
+    files = {path.name: path.read_text(encoding="utf-8") for path in package.iterdir() if path.suffix in (".py", ".j2")}
+    assert len(files) > 20
+    for name, text in files.items():
+        said = [text]
+        if name.endswith(".py"):
+            nodes = list(ast.walk(ast.parse(text)))
+            alone = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+            said = [str(node.value) for node in nodes if isinstance(node, ast.Constant) and id(node) not in alone]
+        assert OTHERS.findall(" ".join(said)) == [], name
 
 
 def test_what_the_study_says_is_on_the_page(study: Path) -> None:

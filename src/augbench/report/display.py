@@ -39,11 +39,11 @@ class Display:
         return self.names.cohorts.get(key, key)
 
     def place(self, view: str, structure: str) -> str:
-        """`4-chamber LV`, or `mean of all`: short, for tables and axes."""
+        """`<view> <key of the structure>`, or `mean of all`: short, for tables and axes."""
         return "mean of all" if view == ALL_VIEWS else f"{self.view(view)} {structure}"
 
     def spoken(self, view: str, structure: str) -> str:
-        """`4-chamber left ventricle`, for sentences."""
+        """`<view> <name of the structure>`, for sentences."""
         name = self.names.structures.get(structure, structure)
         return self.place(view, structure) if view == ALL_VIEWS else f"{self.view(view)} {name}"
 
