@@ -168,7 +168,7 @@ def test_packages_that_add_components_are_part_of_the_version(monkeypatch: pytes
     class Entry:
         group = "augbench.generators"
 
-        class dist:  # noqa: N801
+        class dist:
             name, version = "augbench-fastgan", "0.3"
 
     class Entries(list):  # type: ignore[type-arg]

@@ -12,6 +12,7 @@ from bad_input import ROOT, run
 from workspace import copy_checkout
 
 from augbench.core.layout import METRICS, PROVENANCE
+from augbench.runtime.running import registered
 from augbench.stages.dag import families
 from augbench.stages.places import TEMPLATES, carried_studies
 from augbench.stages.repro import WHOLE_RUN
@@ -101,10 +102,17 @@ def test_states_follow_dvc(checkout: Path) -> None:
     assert _rows(checkout)["smoke"]["state"] == "up to date"
     (folder / "made").unlink()
     assert _rows(checkout)["smoke"]["state"] == "up to date, data not here"
-    subprocess.run(["dvc", "checkout", "-q"], cwd=folder, check=True)
+    subprocess.run(["dvc", "checkout", "-q", "make"], cwd=folder, check=True)
     params = folder / "params.yaml"
     params.write_text(params.read_text(encoding="utf-8").replace("seed: 2020", "seed: 2021"), encoding="utf-8")
     assert _rows(checkout)["smoke"]["state"] == "stale: 1 of 1 stages"
+
+
+def test_a_study_at_work_is_left_alone(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(checkout / "studies/smoke")
+    with registered("train_generator@pggan"):
+        assert _rows(checkout)["smoke"]["state"] == "running: train_generator@pggan"
+        assert _rows(checkout)["quick"]["state"] == "never run"
 
 
 def test_the_option_stands_before_and_behind_the_command(checkout: Path) -> None:

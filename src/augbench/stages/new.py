@@ -48,7 +48,10 @@ _README = {
 }
 _IGNORED = (
     "/.augbench/\n"
-    + "".join(f"/data/{name}/\n" for name in ("cohort", "generators", "synthetic", "models", "predictions", "scores"))
+    + "".join(
+        f"/data/{name}/\n"
+        for name in ("cohort", "generators", "synthetic", "models", "predictions", "scores", "sheets")
+    )
     + "*.tmp\n"
 )
 
