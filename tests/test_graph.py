@@ -105,9 +105,7 @@ def test_an_edit_makes_exactly_its_dependants_stale(
     assert _stale(edited, stages, graph) == EDITS[edited]
 
 
-def test_an_edit_of_the_phantom_makes_the_oracle_stale(
-    stages: dict[str, PipelineStage], graph: nx.DiGraph
-) -> None:
+def test_an_edit_of_the_phantom_makes_the_oracle_stale(stages: dict[str, PipelineStage], graph: nx.DiGraph) -> None:
     """Not through the cohorts alone: what draws fresh patients may change while the cohorts stay the same bytes."""
     direct = {name for name, stage in stages.items() if "src/augbench/datasets/tof_phantom" in _deps(stage)}
     assert {"train_generator@oracle", "sample@oracle"} <= direct

@@ -81,14 +81,13 @@ def _row(name: str, folder: Path, state: str) -> Row:
 
 
 def _headline(params: Params, folder: Path) -> tuple[str, tuple[float, float, float] | None]:
-    """Verdict and difference of the primary arm; reports of another form, or none, have neither."""
-    found = _json(folder / METRICS)
-    arm = found.get(params.comparison.primary.arm)
-    if not isinstance(arm, dict):
+    """Verdict and difference of the primary endpoint; reports of another form, arm or metric have neither."""
+    found, primary = _json(folder / METRICS), params.comparison.primary
+    if (found.get("arm"), found.get("metric")) != (primary.arm, primary.metric):
         return "", None
-    numbers = [arm.get(key) for key in ("difference", "ci_low", "ci_high")]
+    numbers = [found.get(key) for key in ("difference", "ci_low", "ci_high")]
     whole = all(isinstance(number, (int, float)) for number in numbers)
-    return str(arm.get("verdict") or ""), (numbers[0], numbers[1], numbers[2]) if whole else None  # type: ignore[return-value]
+    return str(found.get("verdict") or ""), (numbers[0], numbers[1], numbers[2]) if whole else None  # type: ignore[return-value]
 
 
 def _seconds(folder: Path) -> float | None:

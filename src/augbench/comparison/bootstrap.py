@@ -1,4 +1,4 @@
-"""Paired differences between two arms and a nested bootstrap over patients and seeds."""
+"""The interval of a mean paired difference: a nested bootstrap over patients and seeds."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ class SharedSeeds:
     generator: bool = False
     segmenter: bool = False
 
+    @property
+    def all(self) -> bool:
+        """Whether runs of the two sides can be compared one by one."""
+        return self.generator and self.segmenter
+
 
 APART = SharedSeeds()
 
@@ -62,8 +67,8 @@ def nested_bootstrap(
 
     A replicate draws patients (the same for both sides: the design is paired), generator seeds and segmenter seeds.
     Seed 0 of two arms is two networks trained on different data, so by default each side draws seeds by itself; for one
-    arm in two revisions see `revision.revision_table`. A factor with one level (the real arm has no generator) is not
-    drawn, and the interval does not speak for others.
+    arm in two revisions see `revision`. A factor with one level is not drawn, and the interval does not speak for
+    others.
 
     Args:
         arm, reference: (n, G, S) and (n, G', S') without NaN.
@@ -73,7 +78,7 @@ def nested_bootstrap(
     patients = _weights(rng, n_boot, len(arm))
     _, n_generators, n_segmenters = arm.shape
     generators, segmenters = _weights(rng, n_boot, n_generators), _weights(rng, n_boot, n_segmenters)
-    if shared.generator and shared.segmenter:
+    if shared.all:
         # One cube of differences: a side against itself is 0 to the last bit.
         means = _replicates(arm - reference, patients, generators, segmenters)
     else:

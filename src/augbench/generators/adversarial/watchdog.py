@@ -1,4 +1,4 @@
-"""Watches a run of the progressive GAN for the ways in which such training fails (docs/watchdog.md).
+"""Watches a training for the ways in which adversarial training fails (docs/watchdog.md).
 
 It only looks: its random numbers are its own, so a watched run ends in the bytes of one that is not.
 """
@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from augbench.core.types import Pairs
-from augbench.generators.pggan.networks import GROUP, ProgressiveGenerator, quantised
-from augbench.generators.pggan.trainer import Batches, Phase
+from augbench.generators.adversarial.frame_spec import GROUP, Scale
+from augbench.generators.adversarial.networks import quantised
+from augbench.generators.adversarial.trainer import Trainer
 
 ROLLED_BACK = "rolled back"
 D_WON = "discriminator won"
@@ -24,22 +25,25 @@ EXPLODED = "gradients exploded"
 
 #: Rows of the curve in succession before an event is logged: about 1 kimg, so that one odd batch is none.
 PATIENCE = 4
-#: Logistic loss of a discriminator that gives the right answer a probability of 95 % on either side (chance: 1.39).
-WON_LOSS_D = 0.1
 #: Spread of synthetic frames as a share of that of real ones.
 LEAST_DIVERSITY = 0.1
 #: A gradient norm so many times the median of the last rows, or above the absolute limit, has exploded.
 GRADIENT_RATIO, GRADIENT_ROWS, GRADIENT_LIMIT = 100.0, 16, 1e4
-#: Real frames per view that the spread is compared with; as many synthetic ones as share a minibatch statistic.
+#: Real frames per condition that the spread is compared with; as many synthetic ones as share a minibatch statistic.
 _REAL_FRAMES = 32
 #: Frames are averaged to this side first: pixel noise is not diversity.
 _SIDE = 16
 
 
 class Watchdog:
-    """Turns rows of the curve into events. An event is logged once, in the row in which it begins."""
+    """Turns rows of the curve into events. An event is logged once, in the row in which it begins.
 
-    def __init__(self) -> None:
+    Args:
+        won_below: `loss_d` below which the discriminator has won; None: its loss has no such level.
+    """
+
+    def __init__(self, won_below: float | None) -> None:
+        self._won_below = won_below
         self._streaks: dict[str, int] = {}
         self._gradients: dict[str, list[float]] = {"gradient_d": [], "gradient_g": []}
         self._pending: list[str] = []
@@ -48,11 +52,10 @@ class Watchdog:
         """Log an event with the next row."""
         self._pending.append(event)
 
-    def observe(self, row: Mapping[str, float], *, wasserstein: bool) -> list[str]:
+    def observe(self, row: Mapping[str, float]) -> list[str]:
         """Events that begin with this row of `loss_d`, `gradient_d`, `gradient_g` and `diversity`."""
         seen = {
-            # The Wasserstein loss has no level at which the critic has won.
-            D_WON: not wasserstein and row["loss_d"] < WON_LOSS_D,
+            D_WON: self._won_below is not None and row["loss_d"] < self._won_below,
             COLLAPSED: row["diversity"] < LEAST_DIVERSITY,
         }
         events, self._pending = self._pending, []
@@ -87,45 +90,50 @@ class Watchdog:
 
 
 class Probe:
-    """The same latents at every look, GROUP frames of each view, beside fixed real frames.
+    """Looks at the same latents every time, GROUP frames a condition, beside fixed real frames.
 
     Args:
-        batches: the training frames.
-        views: number of views.
-        seed: of the latents; the noise maps of a resolution follow from it too.
+        trainer: whose generator is looked at, at its present scale.
+        seed: of the latents; the noise maps of a scale follow from it too.
     """
 
-    def __init__(self, batches: Batches, views: int, seed: int) -> None:
-        self._batches, self._views, self._seed = batches, views, seed
-        self._real = batches.of_each_view(_REAL_FRAMES)
-        self._spread_of_real: tuple[Phase, float] | None = None
+    def __init__(self, trainer: Trainer, seed: int) -> None:
+        self._trainer, self._seed = trainer, seed
+        self._conditions = len(trainer.spec.conditions)
+        self._real = trainer.batches.of_each_condition(_REAL_FRAMES)
+        self._spread_of_real: tuple[Scale, float] | None = None
 
-    def frames(self, network: ProgressiveGenerator, phase: Phase) -> Tensor:
-        """(views * GROUP, 1 + classes, side, side) of `network` in `phase`."""
-        count, device = self._views * GROUP, network.view_code.device
-        rng = torch.Generator().manual_seed(self._seed)
+    def frames(self) -> Tensor:
+        """(conditions * GROUP, 1 + classes, side, side)."""
+        trainer, count = self._trainer, self._conditions * GROUP
+        network, scale, rng = trainer.generator, trainer.scale, torch.Generator().manual_seed(self._seed)
         # The latents are drawn first, so that they stay the same while the network grows.
         latent = torch.randn(count, network.latent_size, generator=rng)
-        maps = torch.randn(count, network.code_size(phase.stage) - network.latent_size, generator=rng)
-        view = torch.arange(self._views).repeat_interleave(GROUP)
+        maps = torch.randn(count, network.code_size(scale) - network.latent_size, generator=rng)
+        condition = torch.arange(self._conditions).repeat_interleave(GROUP)
+        # Without its training mode, a look leaves running statistics as they are.
+        network.eval()
         with torch.no_grad():
-            out: Tensor = network(torch.cat([latent, maps], 1).to(device), view.to(device), *phase)
+            out: Tensor = network(torch.cat([latent, maps], 1).to(trainer.device), condition.to(trainer.device), scale)
+        network.train()
         return out
 
-    def diversity(self, network: ProgressiveGenerator, phase: Phase) -> float:
-        """Mean distance of two synthetic frames of a view as a share of that of two real ones: about 1 is right."""
+    def diversity(self) -> float:
+        """Mean distance of two synthetic frames of a condition as a share of two real ones': about 1 is right."""
+        scale = self._trainer.scale
         # The same at every look but for growth.
-        if self._spread_of_real is None or self._spread_of_real[0] != phase:
-            self._spread_of_real = phase, _spread(self._batches.take(self._real, phase)[0], self._views)
-        return _spread(self.frames(network, phase), self._views) / max(self._spread_of_real[1], 1e-12)
+        if self._spread_of_real is None or self._spread_of_real[0] != scale:
+            real, _ = self._trainer.batches.take(self._real, scale)
+            self._spread_of_real = scale, _spread(real, self._conditions)
+        return _spread(self.frames(), self._conditions) / max(self._spread_of_real[1], 1e-12)
 
-    def pairs(self, network: ProgressiveGenerator, phase: Phase, side: int) -> Pairs:
-        """The frames as (n, 2, side, side) uint8, to be looked at."""
-        out = self.frames(network, phase)
-        return quantised(functional.interpolate(out, size=(side, side), mode="nearest"))
+    def pairs(self) -> Pairs:
+        """The frames at full size, (n, 2, H, H) uint8, to be looked at."""
+        side = self._trainer.spec.image_size
+        return quantised(functional.interpolate(self.frames(), size=(side, side), mode="nearest"))
 
 
-def _spread(frames: Tensor, views: int) -> float:
-    """Mean Euclidean distance of the pairs of frames within a view, which lie one after the other."""
+def _spread(frames: Tensor, conditions: int) -> float:
+    """Mean Euclidean distance of the pairs of frames within a condition, which lie one after the other."""
     small = functional.avg_pool2d(frames, max(frames.shape[-1] // _SIDE, 1)).flatten(1)
-    return float(torch.stack([torch.pdist(part).mean() for part in small.chunk(views)]).mean())
+    return float(torch.stack([torch.pdist(part).mean() for part in small.chunk(conditions)]).mean())
