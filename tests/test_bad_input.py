@@ -361,6 +361,7 @@ def test_bad_commands(command: list[str], spoil: Any, says: str, tmp_path: Path)
     content["arms"]["generated"]["pggan-mixed-1"]["regime"]["synthetic_per_real"] = 5
     write_params(tmp_path, content)
     (tmp_path / ".git").mkdir()
+    shutil.copy(ROOT / "studies/smoke/study.yaml", tmp_path)
     shutil.copytree(ROOT / "studies/smoke", tmp_path / "studies/there", symlinks=True)
     _cohort(tmp_path / SEGMENTER, ["train"] * 4 + ["validation"] * 2)
     _synthetic(tmp_path / "data/synthetic/pggan/0", 3)
