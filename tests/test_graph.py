@@ -90,10 +90,10 @@ EDITS = {
     "src/augbench/datasets/nnunet/__init__.py": set(),
     "src/augbench/audit/features/pixels.py": _all("audit") | {"report"},
     "src/augbench/comparison/verdict.py": {"compare", "report"},
-    "src/augbench/report/page.py": {"report"},
+    "src/augbench/report/report.py": {"report"},
     "src/augbench/stages/evaluate.py": {"evaluate", "compare", "report"},
     "src/augbench/runtime/progress.py": set(),
-    "src/augbench/cli.py": set(),
+    "src/augbench/cli/stages.py": set(),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,9 @@ def _write(folder: Path, name: Path, content: object) -> None:
 
 def test_time_and_result_come_from_the_reports(checkout: Path) -> None:
     folder = checkout / "studies/smoke"
-    headline = {"dice": 0.8, "difference": -0.0124, "ci_low": -0.03, "ci_high": 0.0051, "verdict": "inconclusive"}
-    _write(folder, METRICS, {"schema": 2, "real": {"dice": 0.81}, "pggan-synthetic": headline})
+    interval = {"difference": -0.0124, "ci_low": -0.03, "ci_high": 0.0051}
+    headline = {"arm": "pggan-synthetic", "metric": "dice", **interval, "verdict": "inconclusive"}
+    _write(folder, METRICS, {"schema": 2, **headline})
     stages = [{"stage": "prepare", "seconds": 10.0}, {"stage": WHOLE_RUN, "seconds": 4000.0}]
     _write(folder, PROVENANCE, {"stages": stages})
     row = _rows(checkout)["smoke"]
@@ -98,11 +100,11 @@ def test_states_follow_dvc(checkout: Path) -> None:
     (folder / "dvc.yaml").unlink()
     (folder / "dvc.yaml").write_text(STAGES, encoding="utf-8")
     assert _rows(checkout)["smoke"]["state"] == "never run"
-    subprocess.run(["dvc", "repro", "-q"], cwd=folder, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=folder, check=True)
     assert _rows(checkout)["smoke"]["state"] == "up to date"
     (folder / "made").unlink()
     assert _rows(checkout)["smoke"]["state"] == "up to date, data not here"
-    subprocess.run(["dvc", "checkout", "-q", "make"], cwd=folder, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "checkout", "-q", "make"], cwd=folder, check=True)
     params = folder / "params.yaml"
     params.write_text(params.read_text(encoding="utf-8").replace("seed: 2020", "seed: 2021"), encoding="utf-8")
     assert _rows(checkout)["smoke"]["state"] == "stale: 1 of 1 stages"

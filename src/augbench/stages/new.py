@@ -106,12 +106,13 @@ def write_try(settings: list[str]) -> Written:
     root, base = repository(), Path.cwd()
     made_by = " ".join(f"--set {json.dumps(text)}" for text in settings)
     text = _params_text(root, base, parse_settings(settings), f"# Made by: augbench repro {made_by}\n")
-    digest = hashlib.sha256(json.dumps(yaml.safe_load(text), sort_keys=True).encode()).hexdigest()[:_DIGITS]
+    values = parse_yaml(text.encode(), base / PARAMS_FILE)
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:_DIGITS]
     stem = "root" if base == root else base.name.removeprefix(TRY_PREFIX)
     target = root / STUDIES / f"{TRY_PREFIX}{stem}-{digest}"
     if not target.exists():
         return _write(root, target, base, text, shared=("raw_data", "label_source"))
-    if parse_yaml(read_bytes(target / PARAMS_FILE), target / PARAMS_FILE) != yaml.safe_load(text):
+    if parse_yaml(read_bytes(target / PARAMS_FILE), target / PARAMS_FILE) != values:
         raise UserError(
             "the study of these settings was edited",
             got=f"other values in {target.relative_to(root)}",
