@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from bad_input import ROOT, run
 from workspace import copy_checkout
 
+from augbench.comparison.summary import Endpoint, headline
 from augbench.core.layout import METRICS, PROVENANCE
 from augbench.runtime.running import registered
 from augbench.stages.dag import families
@@ -47,9 +49,11 @@ def _write(folder: Path, name: Path, content: object) -> None:
 
 def test_time_and_result_come_from_the_reports(checkout: Path) -> None:
     folder = checkout / "studies/smoke"
-    interval = {"difference": -0.0124, "ci_low": -0.03, "ci_high": 0.0051}
-    headline = {"arm": "pggan-synthetic", "metric": "dice", **interval, "verdict": "inconclusive"}
-    _write(folder, METRICS, {"schema": 2, **headline})
+    interval = {"mean_difference": -0.0124, "ci_low": -0.03, "ci_high": 0.0051, "verdict": "inconclusive"}
+    means = {"mean_arm": 0.8, "mean_reference": 0.8124}
+    table = pd.DataFrame([{"metric": "dice", "arm": "pggan-synthetic", "overall": True, **means, **interval}])
+    # As `compare` writes it: another form of the file must be found here.
+    _write(folder, METRICS, {"schema": 2, **headline(table, Endpoint("dice", "pggan-synthetic"))})
     stages = [{"stage": "prepare", "seconds": 10.0}, {"stage": WHOLE_RUN, "seconds": 4000.0}]
     _write(folder, PROVENANCE, {"stages": stages})
     row = _rows(checkout)["smoke"]

@@ -83,7 +83,7 @@ def _row(name: str, folder: Path, state: str) -> Row:
 def _headline(params: Params, folder: Path) -> tuple[str, tuple[float, float, float] | None]:
     """Verdict and difference of the primary endpoint; reports of another form, arm or metric have neither."""
     found, primary = _json(folder / METRICS), params.comparison.primary
-    if (found.get("arm"), found.get("metric")) != (primary.arm, primary.metric):
+    if found.get("arm") != primary.arm or primary.metric not in found:
         return "", None
     numbers = [found.get(key) for key in ("difference", "ci_low", "ci_high")]
     whole = all(isinstance(number, (int, float)) for number in numbers)
