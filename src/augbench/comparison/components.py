@@ -28,6 +28,7 @@ class Component:
         return Component(self.value + other.value, self.variance + other.variance)
 
     def times(self, factor: float) -> Component:
+        """The component of a mean that weighs `factor` as much."""
         return Component(self.value * factor, self.variance * factor**2)
 
     def grown(self, degrees: float) -> Component:
@@ -107,6 +108,7 @@ class Seeds:
     run: Component
 
     def without_generator(self) -> Seeds:
+        """The same without what generator seeds add."""
         return Seeds(NOTHING, self.segmenter, self.run)
 
 

@@ -52,6 +52,7 @@ class Clearing:
     bounds: Bounds
 
     def reached(self, variance: Component) -> bool:
+        """Whether the limits clear the bound."""
         from scipy.stats import t
 
         passing = self.mean > self.bounds.lower

@@ -95,6 +95,7 @@ class Gate:
 
     @property
     def outcome(self) -> str:
+        """`pass`, `fail` or `inconclusive`."""
         outcomes = {row.outcome for row in self.rows}
         if self.missing or FAIL in outcomes or any(floor.broken for floor in self.floors):
             return FAIL

@@ -34,10 +34,12 @@ PROVENANCE = REPORTS / "provenance.json"
 
 
 def cohort(name: str) -> Path:
+    """Frames of a cohort, as shards."""
     return COHORTS / name
 
 
 def generator(name: str, seed: int) -> Path:
+    """Weights and curve of a fitted generator."""
     return GENERATORS / name / str(seed)
 
 
@@ -52,6 +54,7 @@ def last_good(name: str, seed: int) -> Path:
 
 
 def synthetic(name: str, seed: int) -> Path:
+    """Frames of a generator and seed, as shards."""
     return SYNTHETIC / name / str(seed)
 
 
@@ -61,10 +64,12 @@ def annotated(source: str, name: str, seed: int) -> Path:
 
 
 def audit(name: str) -> Path:
+    """Audit of all seeds of a generator."""
     return REPORTS / "audit" / f"{name}.json"
 
 
 def model(run: Run) -> Path:
+    """Weights and curve of one trained segmenter."""
     return MODELS / run.arm / run.name
 
 

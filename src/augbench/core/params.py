@@ -49,6 +49,7 @@ class DatasetEntry(Entry):
 
     @property
     def options(self) -> Options:
+        """What the dataset itself validates: its cohorts among them."""
         return {"cohorts": self.cohorts, **(self.model_extra or {})}
 
 

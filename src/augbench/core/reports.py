@@ -42,6 +42,7 @@ def write_report_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def write_report_json(path: Path, content: Mapping[str, Any]) -> None:
+    """A JSON document that states its schema."""
     write_json(path, {**content, COLUMN: schema_of(path)})
 
 

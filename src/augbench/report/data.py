@@ -120,6 +120,7 @@ class ReportData:
 
     @cached_property
     def display(self) -> Display:
+        """Names, order and colours of this study."""
         structures = self.structures or sort_by(self.scored["structure"])
         study = self.study
         return Display(study.names, tuple(self.arms), tuple(self.views), tuple(structures), dict(study.colours))

@@ -85,5 +85,6 @@ def _structures(data: ReportData, arm: str) -> str:
 
 
 def markdown_table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; `|` in a cell is escaped."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -87,6 +87,7 @@ def _cells(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def title(since: Since) -> str:
+    """Display name of a metric."""
     return f"{since.head} since {since.base}"
 
 

@@ -29,6 +29,7 @@ from augbench.scores.base import SegmentationScore
 
 
 def run(params: Params) -> None:
+    """Write the tables of differences, doses, sites and variances, and the headline of the primary endpoint."""
     per_patient, arms = read_per_patient(), read_arms()
     table = compare(
         per_patient,
