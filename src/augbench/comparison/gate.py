@@ -52,7 +52,7 @@ class Clearing:
     bounds: Bounds
 
     def reached(self, variance: Component) -> bool:
-        """Whether the limits clear the bound."""
+        """Whether the limits would clear the bound at this variance of the mean."""
         from scipy.stats import t
 
         passing = self.mean > self.bounds.lower

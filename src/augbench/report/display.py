@@ -57,7 +57,7 @@ class Display:
 
     @property
     def controls(self) -> list[Arm]:
-        """Names of the controls, by role."""
+        """Arms of a control's role, as they are declared."""
         return [arm for arm in self.arms if arm.is_control]
 
     @property

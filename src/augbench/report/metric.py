@@ -58,7 +58,7 @@ class Metric:
         return self.number(value) + (self._unit if words.is_number(value) else "")
 
     def difference(self, value: Any) -> str:
-        """A difference in the metric's decimals, with its sign."""
+        """A difference with its sign, one decimal finer than a mean."""
         return words.difference(value, self.decimals + 1)
 
     def interval(self, low: Any, high: Any) -> str:

@@ -87,7 +87,7 @@ def _cells(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def title(since: Since) -> str:
-    """Display name of a metric."""
+    """Heading of the page: head since base."""
     return f"{since.head} since {since.base}"
 
 
