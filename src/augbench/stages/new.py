@@ -187,7 +187,9 @@ def _write(root: Path, target: Path, base: Path, text: str, shared: tuple[str, .
         write_text(folder / PARAMS_FILE, text)
         write_bytes(folder / STUDY, words)
         if is_checkout(root):
-            _link_pipeline(root, base, folder)
+            own = base / PIPELINE
+            # A copy: DVC does not follow links inside a git revision.
+            write_bytes(folder / PIPELINE, read_bytes(own if own.is_file() else root / PIPELINE))
         else:
             write_text(folder / PIPELINE, _installed_pipeline(base))
             write_text(folder / VERSION_FILE, version_text())
@@ -197,18 +199,6 @@ def _write(root: Path, target: Path, base: Path, text: str, shared: tuple[str, .
             source = base / getattr(params, key) if key in shared else None
             _make_input(folder, target, Path(getattr(params, key)), source, _README[key])
     return Written(target, notes)
-
-
-def _link_pipeline(root: Path, base: Path, folder: Path) -> None:
-    """The root's pipeline by a link; a study like one with a pipeline of its own gets a copy of that."""
-    own = base / PIPELINE
-    if base != root and own.is_file() and not own.is_symlink():
-        write_bytes(folder / PIPELINE, read_bytes(own))
-        return
-    try:
-        (folder / PIPELINE).symlink_to(Path("../..") / PIPELINE)
-    except OSError:  # Windows lets few users make links
-        write_bytes(folder / PIPELINE, read_bytes(root / PIPELINE))
 
 
 def _installed_pipeline(base: Path) -> str:
