@@ -31,7 +31,7 @@ from augbench.core.params import Augmentation, Compute, Training
 from augbench.core.seeding import child_seed
 from augbench.core.types import Frames, Pairs
 from augbench.training.augment import normalise
-from augbench.training.batches import AugmentedFrames, Phase, Rows, draw_order
+from augbench.training.batches import AugmentedBatches, Phase, Rows, draw_order
 
 
 class SegmentationModule(pl.LightningModule):
@@ -50,7 +50,7 @@ class SegmentationModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimiser = torch.optim.AdamW(
-            self.parameters(), lr=self._params.learning_rate, weight_decay=self._params.weight_decay
+            self.parameters(), lr=self._params.learning_rate, weight_decay=self._params.weight_decay, fused=True
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, max_lr=self._params.learning_rate, total_steps=self._params.steps, pct_start=0.2
@@ -176,7 +176,7 @@ def fit(
         network.load_state_dict(with_prefix(start.tensors, "network."))
     draws = child_seed(seed, "draws")
     order = draw_order(pool.phases, training.steps, training.batch_size, len(pool.real), draws)
-    frames = AugmentedFrames(pool.real, pool.synthetic, order, augmentation, draws)
+    batches = AugmentedBatches(pool.real, pool.synthetic, order, training.batch_size, augmentation, draws)
     module = SegmentationModule(network.to(memory_format=torch.channels_last), training, start)
     with bars(description, training.steps, "steps") as bar, torch.random.fork_rng():
         # Dropout, the one thing that draws from torch's own generator.
@@ -184,11 +184,11 @@ def fit(
         selection = _Selection(validation, training, bar, checkpoints, start, on_start)
         bar.advance(selection.step)
         left = training.steps - selection.step
-        # Place k of the data follows from (seed, k): a resumed training starts there, and Lightning's own loop
-        # counters, which do not survive a restart within an epoch (Lightning issue 17543), are not needed.
-        rest = Subset(frames, range(selection.step * training.batch_size, len(frames)))
+        # A step's batch follows from (seed, step): a resumed training starts there, and Lightning's own loop counters,
+        # which do not survive a restart within an epoch (Lightning issue 17543), are not needed.
+        rest = Subset(batches, range(selection.step, training.steps))
         # Workers on two cores cost more than they give for small images (measured), so frames are made in this process.
-        loader = DataLoader(rest, batch_size=training.batch_size, shuffle=False, num_workers=0)
+        loader = DataLoader(rest, batch_size=None, shuffle=False, num_workers=0)
         trainer = pl.Trainer(
             max_steps=left,
             max_epochs=1,
