@@ -8,62 +8,71 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from augbench.comparison.summary import dose_response, headline, mean_variance, site_means
+from augbench.comparison.summary import Endpoint, dose_response, headline, mean_variance, site_means
+
+ARMS = pd.DataFrame({"arm": ["plain", "drawn", "both"], "generator": ["", "g", "g"], "dose": [np.nan, np.nan, 4.0]})
 
 
 def _comparison() -> pd.DataFrame:
-    """Two structures and the overall row of two arms; real is 0.8 and 0.6."""
+    """Two structures and the overall row of two arms; the reference arm has 0.8 and 0.6."""
     rows = []
-    for arm, values in (("g/synthetic", (0.7, 0.5)), ("g/mixed-4", (0.9, 0.7))):
+    for arm, values in (("drawn", (0.7, 0.5)), ("both", (0.9, 0.7))):
         places = [("sax", "LV", values[0], 0.8), ("sax", "RV", values[1], 0.6)]
         places.append(("all", "mean", sum(values) / 2, 0.7))
         for view, structure, mean, reference in places:
-            row = {"view": view, "structure": structure, "metric": "dice", "arm": arm, "reference_arm": "real"}
-            limits = {"ci_low": mean - reference - 0.02, "ci_high": mean - reference + 0.02}
-            rows.append(row | limits | {"mean_arm": mean, "mean_reference": reference, "verdict": "worse"})
-    hd95 = pd.DataFrame(rows).assign(metric="hd95", mean_arm=9.0)
-    return pd.concat([pd.DataFrame(rows), hd95], ignore_index=True)
+            row = {"view": view, "structure": structure, "metric": "score", "arm": arm, "reference_arm": "plain"}
+            row |= {"ci_low": mean - reference - 0.02, "ci_high": mean - reference + 0.02, "overall": view == "all"}
+            row |= {"mean_arm": mean, "mean_reference": reference, "mean_difference": mean - reference}
+            rows.append(row | {"verdict": "worse"})
+    other = pd.DataFrame(rows).assign(metric="other", mean_arm=9.0, mean_difference=8.0)
+    return pd.concat([pd.DataFrame(rows), other], ignore_index=True)
 
 
 def _development() -> pd.DataFrame:
     rows = [
-        ("internal", generator, regime, seed, structure, value)
-        for generator, regime, values in (("", "real", (0.9, 0.8)), ("g", "synthetic", (0.6, 0.4)))
+        ("home", arm, seed, structure, value)
+        for arm, values in (("plain", (0.9, 0.8)), ("drawn", (0.6, 0.4)))
         for seed, shift in (("0", 0.0), ("1", 0.02))
         for structure, value in zip(("LV", "RV"), np.asarray(values) + shift, strict=True)
     ]
-    table = pd.DataFrame(rows, columns=["cohort", "generator", "regime", "segmenter_seed", "structure", "value"])
-    return table.assign(generator_seed="", view="sax", metric="dice")
+    table = pd.DataFrame(rows, columns=["cohort", "arm", "segmenter_seed", "structure", "value"])
+    return table.assign(generator_seed="", view="sax", metric="score")
 
 
-def test_headline_holds_the_overall_dice_alone() -> None:
-    found = headline(_comparison())
-    assert found["dice"] == {"real": 0.7, "g/synthetic": 0.6, "g/mixed-4": 0.8}
-    assert found["ratio_to_real"]["g/mixed-4"] == pytest.approx(0.8 / 0.7, rel=1e-5)
-    assert found["verdict"] == {"g/synthetic": "worse", "g/mixed-4": "worse"}
+def _sites() -> pd.DataFrame:
+    return site_means(_comparison(), [_development()], metric="score", external="away")
+
+
+def test_headline_is_the_primary_endpoint_alone() -> None:
+    found = headline(_comparison(), Endpoint("score", "drawn"))
+    assert found["mean"] == pytest.approx(0.6)
+    assert found["reference"] == pytest.approx(0.7)
+    assert found["difference"] == pytest.approx(-0.1)
+    assert found["verdict"] == "worse"
 
 
 def test_site_means_weigh_structures_equally_and_average_seeds() -> None:
-    found = site_means(_comparison(), _development()).set_index(["arm", "site"])["mean_dice"]
-    assert found["real", "internal"] == pytest.approx(0.86)
-    assert found["g/synthetic", "internal"] == pytest.approx(0.51)
-    assert found["real", "external"] == pytest.approx(0.7)
-    assert found["g/mixed-4", "external"] == pytest.approx(0.8)
+    found = _sites().set_index(["arm", "site"])["mean"]
+    assert found["plain", "home"] == pytest.approx(0.86)
+    assert found["drawn", "home"] == pytest.approx(0.51)
+    assert found["plain", "away"] == pytest.approx(0.7)
+    assert found["both", "away"] == pytest.approx(0.8)
+    assert list(dict.fromkeys(_sites()["site"])) == ["home", "away"], "the external cohort comes last"
 
 
-def test_dose_response_places_real_at_zero_and_synthetic_apart() -> None:
-    found = dose_response(site_means(_comparison(), _development()), _comparison())
-    external = found[found["site"] == "external"].set_index("arm")
-    assert external.loc["real", "synthetic_per_real"] == 0
-    assert external.loc["g/mixed-4", "synthetic_per_real"] == 4
-    assert math.isnan(external.loc["g/synthetic", "synthetic_per_real"])
-    # The interval of the paired difference, set on the mean of real.
-    assert external.loc["g/mixed-4", "ci_low"] == pytest.approx(0.8 - 0.02)
+def test_dose_response_takes_doses_from_the_arms_and_sets_the_interval_on_the_reference() -> None:
+    found = dose_response(_sites(), _comparison(), ARMS, external="away")
+    away = found[found["site"] == "away"].set_index("arm")
+    assert away.loc["both", "dose"] == 4
+    assert math.isnan(away.loc["drawn", "dose"])
+    # The interval of the paired difference, set on the mean of the reference arm.
+    assert away.loc["both", "ci_low"] == pytest.approx(0.8 - 0.02)
+    assert found[found["site"] == "home"]["ci_low"].isna().all()
 
 
 def test_variance_is_averaged_as_variance_not_as_deviation() -> None:
-    table = pd.DataFrame({"metric": "dice", "arm": "real", "sd_patient": [0.3, 0.4], "sd_run": [np.nan, np.nan]})
-    found = mean_variance(table)
+    table = pd.DataFrame({"metric": "score", "arm": "plain", "sd_patient": [0.3, 0.4], "sd_run": [np.nan, np.nan]})
+    found = mean_variance(table, "score")
     assert found.to_dict("records") == [
-        {"arm": "real", "component": "patient", "sd": pytest.approx(math.sqrt((0.09 + 0.16) / 2))}
+        {"arm": "plain", "component": "patient", "sd": pytest.approx(math.sqrt((0.09 + 0.16) / 2))}
     ]
