@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from augbench.comparison.limits import seed_variance
 from numpy.typing import NDArray
 
 from augbench.comparison.gate import OVERALL, Estimate, Runs, decide, estimates
-from augbench.comparison.limits import seed_variance
 from augbench.comparison.pairs import cells
 from augbench.comparison.unit import PER_CASE_TEXT, REAL, per_subject
 

@@ -189,7 +189,8 @@ def test_zoom_and_shift_are_drawn_from_the_stated_range_evenly(smoke: Params) ->
     assert abs(np.median(np.log(zoom))) < 0.06
     _, labels = _augmented(pairs, _only(smoke, translation=0.25))
     right = (labels[:, 0].numpy() * columns).sum((1, 2)) / labels.numpy().sum((1, 2, 3)) - 31.5
-    assert 14 < right.max() < 17 and -17 < right.min() < -14
+    assert 14 < right.max() < 17
+    assert -17 < right.min() < -14
     assert abs(right.mean()) < 1
 
 
@@ -211,7 +212,9 @@ def test_a_constant_image_is_normalised_to_zero() -> None:
     assert torch.equal(normalise(np.full((1, 4, 4), 7, np.uint8)), torch.zeros(1, 1, 4, 4))
 
 
-@pytest.mark.parametrize(("name", "options"), [("monai_unet", {}), ("smp_unet", {"encoder": "resnet18"})])
+@pytest.mark.parametrize(
+    ("name", "options"), [("monai_unet", {}), ("light_unet", {}), ("smp_unet", {"encoder": "resnet18"})]
+)
 def test_segmenters_keep_the_contract(name: str, options: dict[str, Any]) -> None:
     segmenter = create(Segmenter, name, options)
     network = segmenter.build(4, 64).eval()
@@ -220,6 +223,23 @@ def test_segmenters_keep_the_contract(name: str, options: dict[str, Any]) -> Non
         assert segmenter.encode(network, torch.zeros(2, 1, 64, 64)).ndim == 2
     with pytest.raises(UserError, match=r"image is too small[\s\S]*multiple of"):
         segmenter.build(4, 24)
+
+
+def test_the_light_u_net_has_the_levels_it_is_given() -> None:
+    """Its deepest level has the last number of features; frames that cannot be halved so often are refused."""
+    segmenter = create(Segmenter, "light_unet", {"features": [4, 8, 12]})
+    network = segmenter.build(2, 20).eval()
+    sizes: list[tuple[int, ...]] = []
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.register_forward_hook(lambda _, __, output: sizes.append(tuple(output.shape[1:])))
+    with torch.inference_mode():
+        assert segmenter.encode(network, torch.randn(1, 1, 20, 20)).shape == (1, 12)
+        sizes.clear()
+        network(torch.randn(1, 1, 20, 20))
+    assert sizes == [(4, 20, 20), (8, 10, 10), (12, 5, 5), (8, 10, 10), (4, 20, 20)]
+    with pytest.raises(UserError, match="multiple of 4"):
+        segmenter.build(2, 22)
 
 
 def test_encoder_weights_come_from_a_local_file_or_not_at_all(tmp_path: Any) -> None:
@@ -275,7 +295,14 @@ def test_best_selection_without_validation_patients_is_refused(smoke: Params) ->
     network = create(Segmenter, "monai_unet", {"features": [8, 8, 16, 16, 32, 8]}).build(3, 32)
     with pytest.raises(UserError, match=r"no validation patients[\s\S]*selection to last"):
         fit(
-            network, alone(frames), frames.take([]), training, smoke.augmentation, smoke.compute, seed=1, description="t"
+            network,
+            alone(frames),
+            frames.take([]),
+            training,
+            smoke.augmentation,
+            smoke.compute,
+            seed=1,
+            description="t",
         )
 
 
@@ -286,6 +313,4 @@ def test_a_missing_gpu_is_one_message(smoke: Params) -> None:
     compute = smoke.compute.model_copy(update={"accelerator": "gpu"})
     network = create(Segmenter, "monai_unet", {"features": [8, 8, 16, 16, 32, 8]}).build(3, 32)
     with pytest.raises(UserError, match="no GPU was found"):
-        fit(
-            network, alone(frames), frames, smoke.training, smoke.augmentation, compute, seed=1, description="test"
-        )
+        fit(network, alone(frames), frames, smoke.training, smoke.augmentation, compute, seed=1, description="test")

@@ -95,7 +95,8 @@ class Training(Section):
 
     steps: int = Field(ge=1, le=100_000_000, description="optimiser steps, equal in all arms")
     batch_size: int = Field(ge=2, le=65_536)
-    learning_rate: float = Field(gt=0, le=1)
+    optimiser: Literal["muon", "adamw"] = "adamw"
+    learning_rate: float = Field(gt=0, le=1, description="highest of the schedule; with muon, of inner convolutions")
     weight_decay: float = Field(ge=0, le=1)
     validate_every: int = Field(ge=1, description="steps between two rows of the training curve")
     selection: Literal["last", "best"] = Field(

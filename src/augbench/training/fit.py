@@ -32,10 +32,11 @@ from augbench.core.seeding import child_seed
 from augbench.core.types import Frames, Pairs
 from augbench.training.augment import normalise
 from augbench.training.batches import AugmentedBatches, Phase, Rows, draw_order
+from augbench.training.muon import Muon
 
 
 class SegmentationModule(pl.LightningModule):
-    """Dice + cross-entropy, AdamW, one-cycle learning rate; from `start` on where one is given."""
+    """Dice + cross-entropy, one-cycle learning rate; from `start` on where one is given."""
 
     def __init__(self, network: nn.Module, params: Training, start: Checkpoint | None = None) -> None:
         super().__init__()
@@ -49,11 +50,20 @@ class SegmentationModule(pl.LightningModule):
         return self._loss(self.network(images.contiguous(memory_format=torch.channels_last)), labels)
 
     def configure_optimizers(self) -> Any:
-        optimiser = torch.optim.AdamW(
-            self.parameters(), lr=self._params.learning_rate, weight_decay=self._params.weight_decay, fused=True
-        )
+        params = self._params
+        optimiser: torch.optim.Optimizer
+        if params.optimiser == "muon":
+            optimiser = Muon(self.network, params.learning_rate, params.weight_decay)
+        else:
+            optimiser = torch.optim.AdamW(
+                self.network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay, fused=True
+            )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, max_lr=self._params.learning_rate, total_steps=self._params.steps, pct_start=0.2
+            optimiser,
+            max_lr=[group["lr"] for group in optimiser.param_groups],
+            total_steps=params.steps,
+            pct_start=0.2,
+            cycle_momentum=params.optimiser == "adamw",
         )
         if self._start is not None:
             restore_optimiser(optimiser, "optimiser", self._start.tensors, self._start.state["optimiser"])
