@@ -35,13 +35,14 @@ class StopsAt(Checkpoints):
         raise SystemExit(75)
 
 
-def _train(smoke: Params, checkpoints: Checkpoints | None, selection: str) -> tuple[dict[str, Tensor], Any]:
+def _train(
+    smoke: Params, checkpoints: Checkpoints | None, selection: str, optimiser: str
+) -> tuple[dict[str, Tensor], Any]:
     changes = {"steps": STEPS, "batch_size": 4, "validate_every": VALIDATE_EVERY, "selection": selection}
+    changes |= {"optimiser": optimiser}
     torch.manual_seed(3)
     # Dropout draws from torch's own generator, which has to be saved, too.
-    network = nn.Sequential(
-        create(Segmenter, "monai_unet", {"features": [8, 8, 8, 8, 8, 8]}).build(3, 32), nn.Dropout(0.2)
-    )
+    network = nn.Sequential(create(Segmenter, "light_unet", {"features": [16, 16, 16]}).build(3, 32), nn.Dropout(0.2))
     # What another part of the process drew must not matter.
     torch.manual_seed(int(torch.seed()))
     frames = discs(6)
@@ -51,18 +52,18 @@ def _train(smoke: Params, checkpoints: Checkpoints | None, selection: str) -> tu
     return network.state_dict(), curve
 
 
-@pytest.mark.parametrize("selection", ["best", "last"])
+@pytest.mark.parametrize(("selection", "optimiser"), [("best", "adamw"), ("last", "adamw"), ("last", "muon")])
 def test_a_stopped_training_ends_in_the_same_bytes(
-    smoke: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, selection: str
+    smoke: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, selection: str, optimiser: str
 ) -> None:
     """Stopped after its first step, at a validation, right after one, and at its last step."""
     monkeypatch.chdir(tmp_path)
-    weights, curve = _train(smoke, None, selection)
+    weights, curve = _train(smoke, None, selection, optimiser)
     for steps in (1, VALIDATE_EVERY - 1, 1, STEPS):
         with pytest.raises(SystemExit):
-            _train(smoke, StopsAt(steps), selection)
+            _train(smoke, StopsAt(steps), selection, optimiser)
     # Between the training's end and DVC's record of it: nothing is left to train.
-    resumed, resumed_curve = _train(smoke, Checkpoints("train", "a-b-c-d", every_seconds=1e9), selection)
+    resumed, resumed_curve = _train(smoke, Checkpoints("train", "a-b-c-d", every_seconds=1e9), selection, optimiser)
     assert resumed_curve == curve
     assert resumed.keys() == weights.keys()
     assert all(torch.equal(resumed[name], weights[name]) for name in weights)

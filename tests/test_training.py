@@ -11,12 +11,12 @@ import torch
 
 from augbench.core.component import available, create
 from augbench.core.errors import UserError
-from augbench.core.params import Params
+from augbench.core.params import Augmentation, Params
 from augbench.core.types import FRAME_COLUMNS, Frames, LabelScheme
 from augbench.regimes.base import Phase, Regime
 from augbench.segmenters.base import Segmenter
-from augbench.training.augment import normalise
-from augbench.training.batches import AugmentedFrames, draw_order
+from augbench.training.augment import augment, normalise
+from augbench.training.batches import AugmentedBatches, draw_order
 from augbench.training.fit import Pool, fit, predict, validation_dice
 
 SCHEME = LabelScheme(("LV", "MYO"), {"sax": ("LV", "MYO")})
@@ -94,17 +94,21 @@ def test_last_selection_never_looks_at_validation_labels(smoke: Params) -> None:
     assert all("validation_dice" not in row for row in curve)
 
 
-def _augmented(frames: Frames, places: int, params: Any, seed: int) -> AugmentedFrames:
+def _batches(frames: Frames, places: int, batch_size: int, params: Augmentation, seed: int) -> AugmentedBatches:
     order = draw_order([Phase(1.0, len(frames), 0)], places, 1, len(frames), seed)
-    return AugmentedFrames(frames.pairs, frames.pairs[:0], order, params, seed)
+    return AugmentedBatches(frames.pairs, frames.pairs[:0], order, batch_size, params, seed)
 
 
-def test_draws_follow_from_place_and_seed(smoke: Params) -> None:
+def test_a_place_follows_from_the_seed_alone_whatever_its_batch(smoke: Params) -> None:
+    """Place 6 in a batch of four and in one of two, and another seed."""
     frames = discs(5)
-    draws = _augmented(frames, 15, smoke.augmentation, seed=9)
-    last = _augmented(frames, 15, smoke.augmentation, seed=9)[14]
-    assert torch.equal(draws[14][0], last[0])
-    assert torch.equal(draws[14][1], last[1])
+    images, labels = _batches(frames, 12, 4, smoke.augmentation, seed=9)[1]
+    image, label = (of[2:3] for of in (images, labels))
+    for batch_size, seed, same in ((4, 9, True), (2, 9, True), (2, 8, False)):
+        batch = _batches(frames, 12, batch_size, smoke.augmentation, seed)[6 // batch_size]
+        at = 6 % batch_size
+        assert torch.equal(batch[0][at : at + 1], image) == same
+        assert not same or torch.equal(batch[1][at : at + 1], label)
 
 
 def test_every_frame_of_the_pool_is_drawn_once_before_any_is_drawn_again() -> None:
@@ -130,18 +134,72 @@ def test_phases_follow_one_another_at_the_stated_steps() -> None:
     assert len(order) == 20
 
 
+def _only(smoke: Params, **chosen: float) -> Augmentation:
+    """Every transform off but those named, which are always on."""
+    off: dict[str, float] = {"rotation_deg": 0, "scaling": 0, "translation": 0, "gamma": 1, "blur_px": 0}
+    off |= {"bias_field": 0, "rician_noise": 0, "probability": 1}
+    return smoke.augmentation.model_copy(update=off | chosen)
+
+
+def _augmented(pairs: np.ndarray, params: Augmentation) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and labels of frames (n, 2, H, W) at places 0, 1, ..."""
+    images, labels = torch.from_numpy(pairs[:, :1] / np.float32(255)), torch.from_numpy(pairs[:, 1:].astype(np.float32))
+    return augment(images, labels, params, 3, range(len(pairs)))
+
+
 def test_augmentation_makes_no_new_label_and_moves_mask_with_image(smoke: Params) -> None:
-    params = smoke.augmentation.model_copy(
-        update={"probability": 1.0, "rotation_deg": 45, "rician_noise": 0, "bias_field": 0, "gamma": 1, "blur_px": 0}
-    )
-    frames = discs(8)
-    for place in range(8):
-        image, label = _augmented(frames, 8, params, seed=2)[place]
+    images, labels = _augmented(discs(8).pairs, _only(smoke, rotation_deg=45, scaling=0.3, translation=0.1))
+    for image, label in zip(images, labels, strict=True):
         assert set(label.unique().tolist()) <= {0, 1, 2}
         assert abs(float(image.mean())) < 1e-4
         # The disc stays the brightest and its ring the darkest part, wherever they went.
         means = [float(image[label == value].mean()) for value in (0, 1, 2)]
         assert means[1] > means[0] > means[2]
+
+
+def test_without_transforms_a_frame_is_only_normalised(smoke: Params) -> None:
+    frames = discs(3)
+    images, labels = _augmented(frames.pairs, _only(smoke))
+    assert torch.allclose(images, normalise(frames.images), atol=1e-4)
+    assert np.array_equal(labels[:, 0].numpy(), frames.labels)
+
+
+def test_every_frame_is_augmented_in_its_own_way(smoke: Params) -> None:
+    """One frame eight times: a transform drawn once for a batch would give eight equal images."""
+    same = np.repeat(discs(1).pairs, 8, axis=0)
+    for name, value in (("rotation_deg", 30), ("scaling", 0.4), ("translation", 0.2), ("gamma", 2.0), ("blur_px", 2.0)):
+        images, _ = _augmented(same, _only(smoke, **{name: value}))
+        assert len(torch.unique(images.flatten(1), dim=0)) == 8, name
+    for name in ("bias_field", "rician_noise"):
+        images, labels = _augmented(same, _only(smoke, **{name: 0.5}))
+        assert len(torch.unique(images.flatten(1), dim=0)) == 8, name
+        assert (labels == labels[0]).all(), name
+
+
+def test_zoom_and_shift_are_drawn_from_the_stated_range_evenly(smoke: Params) -> None:
+    """400 discs of 61 pixels: area and centre say how each was zoomed and shifted."""
+    size = 64
+    rows, columns = np.mgrid[:size, :size]
+    disc = (np.hypot(rows - 31.5, columns - 31.5) < 4.4).astype(np.uint8)
+    pairs = np.repeat(np.stack([disc * 200, disc])[None], 400, axis=0)
+    _, labels = _augmented(pairs, _only(smoke, scaling=0.5))
+    zoom = np.sqrt(labels.numpy().sum((1, 2, 3)) / disc.sum())
+    assert 0.6 < zoom.min() < 0.75
+    assert 1.4 < zoom.max() < 1.6
+    assert abs(np.median(np.log(zoom))) < 0.06
+    _, labels = _augmented(pairs, _only(smoke, translation=0.25))
+    right = (labels[:, 0].numpy() * columns).sum((1, 2)) / labels.numpy().sum((1, 2, 3)) - 31.5
+    assert 14 < right.max() < 17
+    assert -17 < right.min() < -14
+    assert abs(right.mean()) < 1
+
+
+def test_each_transform_is_on_in_the_stated_share_of_frames(smoke: Params) -> None:
+    same = np.repeat(discs(1, size=16).pairs, 400, axis=0)
+    images, _ = _augmented(same, _only(smoke, gamma=2.0, probability=0.25))
+    plain = normalise(same[:1, 0])
+    changed = ((images - plain).abs().amax((1, 2, 3)) > 1e-3).float().mean()
+    assert 0.18 < float(changed) < 0.32
 
 
 def test_predictions_do_not_depend_on_the_batch(smoke: Params) -> None:
@@ -154,7 +212,9 @@ def test_a_constant_image_is_normalised_to_zero() -> None:
     assert torch.equal(normalise(np.full((1, 4, 4), 7, np.uint8)), torch.zeros(1, 1, 4, 4))
 
 
-@pytest.mark.parametrize(("name", "options"), [("monai_unet", {}), ("smp_unet", {"encoder": "resnet18"})])
+@pytest.mark.parametrize(
+    ("name", "options"), [("monai_unet", {}), ("light_unet", {}), ("smp_unet", {"encoder": "resnet18"})]
+)
 def test_segmenters_keep_the_contract(name: str, options: dict[str, Any]) -> None:
     segmenter = create(Segmenter, name, options)
     network = segmenter.build(4, 64).eval()
@@ -163,6 +223,23 @@ def test_segmenters_keep_the_contract(name: str, options: dict[str, Any]) -> Non
         assert segmenter.encode(network, torch.zeros(2, 1, 64, 64)).ndim == 2
     with pytest.raises(UserError, match=r"image is too small[\s\S]*multiple of"):
         segmenter.build(4, 24)
+
+
+def test_the_light_u_net_has_the_levels_it_is_given() -> None:
+    """Its deepest level has the last number of features; frames that cannot be halved so often are refused."""
+    segmenter = create(Segmenter, "light_unet", {"features": [4, 8, 12]})
+    network = segmenter.build(2, 20).eval()
+    sizes: list[tuple[int, ...]] = []
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.register_forward_hook(lambda _, __, output: sizes.append(tuple(output.shape[1:])))
+    with torch.inference_mode():
+        assert segmenter.encode(network, torch.randn(1, 1, 20, 20)).shape == (1, 12)
+        sizes.clear()
+        network(torch.randn(1, 1, 20, 20))
+    assert sizes == [(4, 20, 20), (8, 10, 10), (12, 5, 5), (8, 10, 10), (4, 20, 20)]
+    with pytest.raises(UserError, match="multiple of 4"):
+        segmenter.build(2, 22)
 
 
 def test_encoder_weights_come_from_a_local_file_or_not_at_all(tmp_path: Any) -> None:

@@ -96,7 +96,8 @@ class Training(Section):
 
     steps: int = Field(ge=1, le=100_000_000, description="optimiser steps, equal in all arms")
     batch_size: int = Field(ge=2, le=65_536)
-    learning_rate: float = Field(gt=0, le=1)
+    optimiser: Literal["muon", "adamw"] = "adamw"
+    learning_rate: float = Field(gt=0, le=1, description="highest of the schedule; with muon, of inner convolutions")
     weight_decay: float = Field(ge=0, le=1)
     validate_every: int = Field(ge=1, description="steps between two rows of the training curve")
     selection: Literal["last", "best"] = Field(
@@ -111,7 +112,7 @@ class Augmentation(Section):
 
     probability: Fraction
     rotation_deg: float = Field(ge=0, le=180, description="rotation drawn from +- this")
-    scaling: Fraction = Field(description="zoom drawn from 1 +- this")
+    scaling: Fraction = Field(description="zoom drawn from [1 / (1 + this), 1 + this], evenly in its logarithm")
     translation: Fraction = Field(description="shift drawn from +- this fraction of the image size")
     gamma: float = Field(ge=1, le=5, description="gamma drawn from [1/this, this]")
     blur_px: float = Field(ge=0, le=5, description="Gaussian sigma drawn from [0, this]")

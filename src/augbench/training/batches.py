@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from augbench.core.params import Augmentation
 from augbench.core.seeding import Rng, child_rng, child_seed
 from augbench.core.types import Pairs
-from augbench.training.augment import augmentation, reseed
+from augbench.training.augment import augment
 
 
 class Phase(Protocol):
@@ -77,31 +77,31 @@ def _evenly(pool: NDArray[np.int64], count: int, rng: Rng) -> NDArray[np.int64]:
     return np.concatenate([pool[rng.permutation(len(pool))] for _ in range(epochs)])[:count]
 
 
-class AugmentedFrames(Dataset[tuple[Tensor, Tensor]]):
-    """The training's frames in their order, augmented.
+class AugmentedBatches(Dataset[tuple[Tensor, Tensor]]):
+    """The training's batches in their order, augmented: item i is what step i sees.
 
     Args:
         real, synthetic: the two sets; they are read where they lie, so a mapped one is never loaded as a whole.
         order: what `draw_order` gave.
+        batch_size: frames a step; it divides the order.
         params: augmentation.
         seed: the augmentations' root.
     """
 
-    def __init__(self, real: Rows, synthetic: Rows, order: NDArray[np.int64], params: Augmentation, seed: int) -> None:
-        self._real, self._synthetic, self._order, self._seed = real, synthetic, order, seed
-        self._transforms = augmentation(params, (real if len(real) else synthetic)[0].shape[-1])
+    def __init__(
+        self, real: Rows, synthetic: Rows, order: NDArray[np.int64], batch_size: int, params: Augmentation, seed: int
+    ) -> None:
+        self._real, self._synthetic, self._order = real, synthetic, order
+        self._batch_size, self._params, self._seed = batch_size, params, child_seed(seed, "augment")
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self._order) // self._batch_size
 
-    def __getitem__(self, place: int) -> tuple[Tensor, Tensor]:
-        """Image (1, H, W) float32 with mean 0 and SD 1, label map (1, H, W) int64."""
-        at = int(self._order[place])
-        image, label = self._real[at] if at < len(self._real) else self._synthetic[at - len(self._real)]
-        reseed(self._transforms, child_seed(self._seed, "augment", place))
-        frame = {
-            "image": torch.from_numpy(image.astype(np.float32) / 255)[None],
-            "label": torch.from_numpy(label.astype(np.float32))[None],
-        }
-        done = self._transforms(frame)
-        return done["image"], done["label"].long()
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images (n, 1, H, W) float32 with mean 0 and SD 1 each, label maps (n, 1, H, W) int64."""
+        places = range(step * self._batch_size, (step + 1) * self._batch_size)
+        pairs = torch.from_numpy(np.stack([self._frame(int(self._order[place])) for place in places])).float()
+        return augment(pairs[:, :1] / 255, pairs[:, 1:], self._params, self._seed, places)
+
+    def _frame(self, at: int) -> Pairs:
+        return self._real[at] if at < len(self._real) else self._synthetic[at - len(self._real)]

@@ -31,11 +31,12 @@ from augbench.core.params import Augmentation, Compute, Training
 from augbench.core.seeding import child_seed
 from augbench.core.types import Frames, Pairs
 from augbench.training.augment import normalise
-from augbench.training.batches import AugmentedFrames, Phase, Rows, draw_order
+from augbench.training.batches import AugmentedBatches, Phase, Rows, draw_order
+from augbench.training.muon import Muon
 
 
 class SegmentationModule(pl.LightningModule):
-    """Dice + cross-entropy, AdamW, one-cycle learning rate; from `start` on where one is given."""
+    """Dice + cross-entropy, one-cycle learning rate; from `start` on where one is given."""
 
     def __init__(self, network: nn.Module, params: Training, start: Checkpoint | None = None) -> None:
         super().__init__()
@@ -51,11 +52,20 @@ class SegmentationModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimiser and its one-cycle schedule, as of the checkpoint where there is one."""
-        optimiser = torch.optim.AdamW(
-            self.parameters(), lr=self._params.learning_rate, weight_decay=self._params.weight_decay
-        )
+        params = self._params
+        optimiser: torch.optim.Optimizer
+        if params.optimiser == "muon":
+            optimiser = Muon(self.network, params.learning_rate, params.weight_decay)
+        else:
+            optimiser = torch.optim.AdamW(
+                self.network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay, fused=True
+            )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, max_lr=self._params.learning_rate, total_steps=self._params.steps, pct_start=0.2
+            optimiser,
+            max_lr=[group["lr"] for group in optimiser.param_groups],
+            total_steps=params.steps,
+            pct_start=0.2,
+            cycle_momentum=params.optimiser == "adamw",
         )
         if self._start is not None:
             restore_optimiser(optimiser, "optimiser", self._start.tensors, self._start.state["optimiser"])
@@ -178,7 +188,7 @@ def fit(
         network.load_state_dict(with_prefix(start.tensors, "network."))
     draws = child_seed(seed, "draws")
     order = draw_order(pool.phases, training.steps, training.batch_size, len(pool.real), draws)
-    frames = AugmentedFrames(pool.real, pool.synthetic, order, augmentation, draws)
+    batches = AugmentedBatches(pool.real, pool.synthetic, order, training.batch_size, augmentation, draws)
     module = SegmentationModule(network.to(memory_format=torch.channels_last), training, start)
     with bars(description, training.steps, "steps") as bar, torch.random.fork_rng():
         # Dropout, the one thing that draws from torch's own generator.
@@ -186,11 +196,11 @@ def fit(
         selection = _Selection(validation, training, bar, checkpoints, start, on_start)
         bar.advance(selection.step)
         left = training.steps - selection.step
-        # Place k of the data follows from (seed, k): a resumed training starts there, and Lightning's own loop
-        # counters, which do not survive a restart within an epoch (Lightning issue 17543), are not needed.
-        rest = Subset(frames, range(selection.step * training.batch_size, len(frames)))
+        # A step's batch follows from (seed, step): a resumed training starts there, and Lightning's own loop counters,
+        # which do not survive a restart within an epoch (Lightning issue 17543), are not needed.
+        rest = Subset(batches, range(selection.step, training.steps))
         # Workers on two cores cost more than they give for small images (measured), so frames are made in this process.
-        loader = DataLoader(rest, batch_size=training.batch_size, shuffle=False, num_workers=0)
+        loader = DataLoader(rest, batch_size=None, shuffle=False, num_workers=0)
         trainer = pl.Trainer(
             max_steps=left,
             max_epochs=1,
