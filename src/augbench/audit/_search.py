@@ -226,7 +226,7 @@ class _Groups:
         second, first = np.partition(of_patient, -2, axis=1)[:, -2:].T
         gaps = [_distance(cosines) + _RESOLUTION for cosines in (second, first)]
         # Rounded: a product of matrices in another order differs in its last bits.
-        return Near(patient, np.round(np.log(gaps[0] / gaps[1]), 4))
+        return Near(patient, np.asarray(np.round(np.log(gaps[0] / gaps[1]), 4), dtype=np.float64))
 
 
 def _joined(parts: list[Near]) -> Near:

@@ -24,8 +24,8 @@ class Membership(PrivacyTest):
     split at random into groups of the sizes at hand. An area that lies in the control's range is no leak, whatever the
     attack claims.
 
-    A result holds `value` (the area), its 95% interval (DeLong et al. 1988), `p_value`, and under `control` the mean and
-    the central 95% of the areas among members alone.
+    A result holds `value` (the area), its 95% interval (DeLong et al. 1988), `p_value`, and under `control` the mean
+    and the central 95% of the areas among members alone.
     """
 
     title: ClassVar[str] = "Membership inference, area under the curve"

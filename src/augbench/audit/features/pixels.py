@@ -47,9 +47,9 @@ class Pixels(FeatureExtractor):
         return (blocks.mean(axis=(2, 4)) / 255).reshape(count, -1)
 
     def targets(self, images: Pairs, encode: Encode | None) -> NDArray[np.float32]:
-        """Thumbnails (n, e) of the middle of images (n, H, H), of mean 0 and length 1: brightness and contrast are gone.
+        """Thumbnails (n, e) of the middle of images (n, H, H), of mean 0 and length 1.
 
-        A margin is left out so that the same part of a moved copy lies within the frame.
+        Brightness and contrast are gone. A margin is left out: the same part of a moved copy lies within the frame.
         """
         cell, margin, width = self._middle(images.shape[-1])
         return _standardised(_cells(images[:, margin : margin + width, margin : margin + width], cell))
