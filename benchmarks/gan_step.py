@@ -13,47 +13,36 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
 import torch
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from augbench.core.component import create
-from augbench.core.types import FRAME_COLUMNS, Frames, LabelScheme
+from augbench.generators.adversarial.frame_spec import TrainingSet
+from augbench.generators.adversarial.trainer import Trainer, keep_freed_memory
 from augbench.generators.base import FitContext
-from augbench.generators.pggan import build
-from augbench.generators.pggan.trainer import Trainer, keep_freed_memory
+from augbench.generators.pggan import PGGAN
 
 _TARGET_SHARE = 0.6
-_STRUCTURES = ("LV", "MYO", "RV", "RA", "LA")
+#: Background and five structures.
+_CLASSES = 6
 _CEILING_SHAPES = ((16, 64), (32, 64), (32, 32), (64, 32), (64, 16), (96, 16))  # channels, side in pixels
-_VARIANTS = {"R1 every 8th step": "nonsaturating-r1", "WGAN-GP": "wgan-gp"}
+_VARIANTS: dict[str, Literal["nonsaturating-r1", "wgan-gp"]] = {
+    "R1 every 8th step": "nonsaturating-r1",
+    "WGAN-GP": "wgan-gp",
+}
 #: Frames per step, as in params.yaml.
 _BATCH = 8
 #: Steps timed together: one R1 penalty among them.
 _STEPS = 8
 
 
-def trainer(side: int, loss: str) -> Trainer:
+def trainer(side: int, loss: Literal["nonsaturating-r1", "wgan-gp"]) -> Trainer:
     """The default network with all frames of `side` pixels, without growth."""
-    rng = np.random.default_rng(0)
-    pairs = rng.integers(0, 6, (64, 2, side, side), dtype=np.uint8)
-    table = pd.DataFrame(dict.fromkeys(FRAME_COLUMNS, ""), index=range(len(pairs))).assign(view="4ch")
-    frames = Frames(pairs, table, LabelScheme(_STRUCTURES, {"4ch": _STRUCTURES}))
-    params = create(
-        "generators", "pggan", {"loss": loss, "batch_size": _BATCH, "growth_fraction": 0.0, "start_size": 4}
-    )
-    config = {
-        "channels": params.channels[: int(np.log2(side)) - 1],
-        "latent_size": params.latent_size,
-        "allowed": [[True] * 6],
-        "noise_injection": params.noise_injection,
-    }
-    return Trainer(params, frames, ("4ch",), FitContext(0, "", {}), lambda generator: build(config, generator))
+    model = PGGAN(loss=loss, batch_size=_BATCH, growth_fraction=0.0, start_size=4)
+    return Trainer(model, TrainingSet.random(side, _CLASSES, conditions=1), FitContext(0))
 
 
 class _ConvolutionCounter(TorchDispatchMode):

@@ -24,32 +24,30 @@ import torch
 from augbench.core.params import Sampling, read_params
 from augbench.core.shards import write_shards
 from augbench.core.types import LabelScheme
-from augbench.generators.pggan import FittedPGGAN, build
+from augbench.generators.adversarial.fitted import FittedAdversarial
+from augbench.generators.adversarial.frame_spec import FrameSpec, Scale
+from augbench.generators.pggan import PGGAN
 from augbench.stages.sample import frame_table
 
 _TARGET_THROUGHPUT, _TARGET_MEMORY = 0.9, 1.1
 _VIEWS = ("4ch", "2ch", "sax")
 _SCHEME = LabelScheme(("LV", "MYO", "RV", "RA", "LA"), dict.fromkeys(_VIEWS, ("LV", "MYO", "RV", "RA", "LA")))
 _BLOCK = 256
-_PRESET = Path(__file__).parent.parent / "presets" / "smoke.yaml"
+_STUDY = Path(__file__).parent.parent / "studies" / "smoke" / "params.yaml"
 
 
-def generator(channels: list[int]) -> FittedPGGAN:
+def generator(channels: list[int]) -> FittedAdversarial:
     """A generator with random weights."""
-    config = {
-        "views": list(_VIEWS),
-        "allowed": [[True] * 6] * len(_VIEWS),
-        "channels": channels,
-        "latent_size": 64,
-        "noise_injection": True,
-        "image_size": 2 << len(channels),
-    }
-    return FittedPGGAN(build(config, torch.Generator().manual_seed(0)), config)
+    model = PGGAN(channels=channels)
+    spec = FrameSpec(2 << len(channels), _VIEWS, ((True,) * _SCHEME.classes,) * len(_VIEWS))
+    network = model.generator_network(spec, torch.Generator().manual_seed(0))
+    params = model.model_dump(mode="json")
+    return FittedAdversarial(network, {"params": params, "image_size": spec.image_size, "conditions": list(_VIEWS)})
 
 
-def sample_to_disk(fitted: FittedPGGAN, frames: int, folder: Path) -> None:
+def sample_to_disk(fitted: FittedAdversarial, frames: int, folder: Path) -> None:
     """What the sampling stage does: the table, then blocks of frames into shards, with their checksums."""
-    params = read_params(_PRESET).model_copy(update={"sampling": Sampling(frames=frames)})
+    params = read_params(_STUDY).model_copy(update={"sampling": Sampling(frames=frames)})
     table = frame_table(params, "pggan", 0, pd.DataFrame({"view": _VIEWS, "spacing_mm": 2.0}))
     views, seeds = table["view"].to_list(), table["frame_seed"].to_numpy(np.int64)
     starts = range(0, frames, _BLOCK)
@@ -57,13 +55,14 @@ def sample_to_disk(fitted: FittedPGGAN, frames: int, folder: Path) -> None:
     write_shards(folder, blocks, table, _SCHEME)
 
 
-def bare_forward(fitted: FittedPGGAN, frames: int, batch: int = 32) -> None:
+def bare_forward(fitted: FittedAdversarial, frames: int, batch: int = 32) -> None:
     """The network alone, on the same noise again and again."""
-    code = torch.randn(batch, fitted.network.code_size(len(fitted.config["channels"]) - 1))
+    scale = Scale(fitted.config["image_size"])
+    code = torch.randn(batch, fitted.network.code_size(scale))
     view = torch.zeros(batch, dtype=torch.int64)
     with torch.inference_mode():
         for _ in range(0, frames, batch):
-            fitted.network(code, view, len(fitted.config["channels"]) - 1)
+            fitted.network(code, view, scale)
 
 
 def throughput(frames: int, rounds: int = 4) -> tuple[float, float]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import io
+import json
 import os
 import re
 import sys
@@ -15,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 import yaml
-from nnunet_folder import make_pair
+from nnunet_folder import COHORTS, make_pair
 
 from augbench import cli
 
@@ -34,7 +36,7 @@ class Bad:
     Attributes:
         spoil: what is done to a good training folder (or, in other tables, to the workspace).
         says, also: patterns that the message must match.
-        fields: fields of `datasets.nnunet` that differ.
+        fields: fields of the section `dataset` that differ.
     """
 
     spoil: Callable[..., object]
@@ -46,14 +48,16 @@ class Bad:
 
 
 def imported(folder: Path, **fields: object) -> dict[str, Any]:
-    """The smoke preset on two tiny nnU-Net folders, which are made in `folder`/raw."""
-    content: dict[str, Any] = yaml.safe_load((ROOT / "presets/smoke.yaml").read_text(encoding="utf-8"))
+    """The smoke study on two tiny nnU-Net folders, which are made in `folder`/raw."""
+    content: dict[str, Any] = yaml.safe_load((ROOT / "studies/smoke/params.yaml").read_text(encoding="utf-8"))
     make_pair(folder / "raw", subjects=6)
-    content |= {"dataset": "nnunet", "raw_data": "raw", "views": ["sax"], "controls": ["memoriser"], "image_size": 16}
-    section = {"root": "raw", "training_dataset": TRAINING.name, "external_dataset": EXTERNAL.name, **fields}
-    content["datasets"] = {"nnunet": section}
-    del content["generators"]["oracle"]
-    return content
+    content |= {"code": ".", "raw_data": "raw", "views": ["sax"], "image_size": 16}
+    content["dataset"] = {"kind": "nnunet", "root": "raw", "cohorts": copy.deepcopy(COHORTS), **fields}
+    for name in ("pggan", "pggan-equal"):
+        content["generators"][name]["channels"] = [16, 16, 16]
+    del content["generators"]["oracle"], content["arms"]["generated"]["oracle"]
+    # Every alias becomes a value of its own: a test that spoils one place leaves the others.
+    return json.loads(json.dumps(content))  # type: ignore[no-any-return]
 
 
 def write_params(folder: Path, content: dict[str, Any]) -> None:

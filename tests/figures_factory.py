@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from augbench.comparison.verdict import verdict
+from augbench.core.arms import Arm
+from augbench.core.study import read_study
 from augbench.report.data import AUDIT, ReportData
+from augbench.report.display import Display
+from augbench.report.metric import Metric
 from augbench.report.sheets import Example, contact_sheet, example_segmentations
+
+STUDY = read_study(Path(__file__).parent.parent / "study.yaml")
 
 ANNOTATED = {
     "4ch": ("LV", "MYO", "RV", "RA", "LA"),
@@ -17,87 +24,117 @@ ANNOTATED = {
     "sax": ("LV", "MYO", "RV"),
 }
 STRUCTURES = ("LV", "MYO", "RV", "RA", "LA")
+DICE = Metric("dice", "Dice", margin=0.01)
+HD95 = Metric("hd95", "HD95", "mm", higher_is_better=False, decimals=2)
 SHIFT = {
     "real": 0.0,
-    "pggan/synthetic": -0.016,
-    "pggan/mixed-1": 0.004,
-    "pggan/mixed-8": 0.002,
-    "fastgan/synthetic": -0.041,
-    "oracle/synthetic": 0.021,
-    "memoriser/synthetic": -0.064,
+    "pggan-synthetic": -0.016,
+    "pggan-mixed-1": 0.004,
+    "pggan-mixed-8": 0.002,
+    "fastgan-synthetic": -0.041,
+    "oracle": 0.021,
+    "memoriser": -0.064,
 }
 LEVEL = {"LV": 0.93, "MYO": 0.83, "RV": 0.90, "RA": 0.91, "LA": 0.92}
 
 
-def per_subject_table(
+def arm(name: str, generator: str | None = None, dose: int | None = None, role: str = "studied") -> Arm:
+    """An arm with two generator seeds and three segmenter seeds."""
+    regime = "real" if generator is None else "synthetic" if dose is None else "mixed"
+    return Arm(
+        name=name,
+        role="reference" if generator is None else role,
+        regime=regime,
+        regime_options={} if dose is None else {"synthetic_per_real": dose},
+        cohort="segmenter",
+        segmenter="monai_unet",
+        segmenter_options={},
+        segmenter_seeds=(0, 1, 2),
+        generator=generator,
+        generator_seeds=() if generator is None else (0, 1),
+        labels="reference" if generator is None else "joint",
+    )
+
+
+ARMS = (
+    arm("real"),
+    arm("pggan-synthetic", "pggan"),
+    arm("pggan-mixed-1", "pggan", 1),
+    arm("pggan-mixed-8", "pggan", 8),
+    arm("oracle", "oracle", role="positive control"),
+    arm("fastgan-synthetic", "fastgan"),
+    arm("memoriser", "memoriser", role="negative control"),
+)
+DISPLAY = Display(STUDY.names, ARMS, tuple(ANNOTATED), STRUCTURES, dict(STUDY.colours))
+
+
+def per_patient_table(
     annotated: dict[str, tuple[str, ...]] = ANNOTATED, subjects: int = 50, seed: int = 1
 ) -> pd.DataFrame:
+    """Scores of every patient and run; one patient's short-axis RV is missed by the networks of one seed."""
     rng = np.random.default_rng(seed)
     rows = []
     names = [f"ext-{index:03d}" for index in range(subjects)]
     for view, structures in annotated.items():
         for structure in structures:
             patient = rng.normal(0, 0.018, subjects) - rng.exponential(0.012, subjects)
-            for arm, shift in SHIFT.items():
+            for key, shift in SHIFT.items():
                 own = rng.normal(shift, 0.004)
                 own_noise = rng.normal(0, 0.024, subjects)
-                for generator_seed in (0,) if arm == "real" else (0, 1):
-                    drift = 0 if arm == "real" else rng.normal(0, 0.004)
-                    for segmenter_seed in (0, 1, 2):
+                for generator_seed in ("",) if key == "real" else ("0", "1"):
+                    drift = rng.normal(0, 0.004) if generator_seed else 0
+                    for segmenter_seed in ("0", "1", "2"):
                         noise = rng.normal(0, 0.012, subjects) + own_noise + rng.normal(0, 0.003)
                         dice = np.clip(LEVEL[structure] + patient + own + drift + noise, 0, 0.995)
-                        if structure == "RV" and view == "sax" and segmenter_seed == 0:
+                        if structure == "RV" and view == "sax" and segmenter_seed == "0":
                             dice[3] = 0.0
+                        run = (key, generator_seed, segmenter_seed)
                         for name, value in zip(names, dice, strict=True):
-                            rows.append((view, structure, "dice", arm, generator_seed, segmenter_seed, name, value))
-                            rows.append(
-                                (
-                                    view,
-                                    structure,
-                                    "hd95",
-                                    arm,
-                                    generator_seed,
-                                    segmenter_seed,
-                                    name,
-                                    22 * (1.02 - value),
-                                )
-                            )
+                            rows.append((view, structure, "dice", *run, name, value))
+                            rows.append((view, structure, "hd95", *run, name, 22 * (1.02 - value)))
     columns = ["view", "structure", "metric", "arm", "generator_seed", "segmenter_seed", "subject_id", "value"]
-    table = pd.DataFrame(rows, columns=columns)
-    table["generator_seed"] = table["generator_seed"].astype(str).where(table["arm"] != "real", "")
-    return table.astype({"segmenter_seed": str})
+    return pd.DataFrame(rows, columns=columns)
 
 
-def comparison_table(per_subject: pd.DataFrame) -> pd.DataFrame:
+def comparison_table(
+    per_patient: pd.DataFrame, reference: str = "real", metrics: tuple[Metric, ...] = (DICE, HD95)
+) -> pd.DataFrame:
+    """Columns of reports/comparison.csv; the seeds' share of the intervals is left out."""
     keys = ["metric", "view", "structure", "arm", "subject_id"]
-    means = per_subject.groupby(keys)["value"].mean().reset_index()
-    overall = means.groupby(["metric", "arm", "subject_id"])["value"].mean().reset_index()
-    means = pd.concat([means, overall.assign(view="all", structure="mean")], ignore_index=True)
+    means = per_patient.groupby(keys, sort=False)["value"].mean().reset_index()
+    overall = means.groupby(["metric", "arm", "subject_id"], sort=False)["value"].mean().reset_index()
+    if len(means[["view", "structure"]].drop_duplicates()) > 1:
+        means = pd.concat([means, overall.assign(view="all", structure="mean")], ignore_index=True)
     rows = []
-    for (metric, view, structure), part in means.groupby(["metric", "view", "structure"]):
-        wide = part.pivot(index="subject_id", columns="arm", values="value")
-        for arm in [name for name in wide.columns if name != "real"]:
-            difference = wide[arm] - wide["real"]
-            mean, sd, n = float(difference.mean()), float(difference.std()), len(difference)
-            half, half90 = 1.96 * sd / n**0.5, 1.645 * sd / n**0.5
-            bounds = (mean - half, mean + half, mean - half90, mean + half90)
-            p = float(np.exp(-0.717 * abs(mean) * n**0.5 / sd - 0.416 * (mean * n**0.5 / sd) ** 2))
-            row: dict[str, Any] = {"view": view, "structure": structure, "metric": metric, "arm": arm}
-            row |= {"reference_arm": "real", "n_subjects": n, "mean_difference": mean, "sd_paired": sd}
-            row |= {"mean_arm": wide[arm].mean(), "mean_reference": wide["real"].mean()}
-            row |= dict(zip(("ci_low", "ci_high", "ci90_low", "ci90_high"), bounds, strict=True))
-            row |= {"p_wilcoxon": p, "p_holm": min(1.0, 11 * p)}
-            row["verdict"] = verdict(
-                *bounds, row["p_holm"], margin=0.01 if metric == "dice" else None, higher_is_better=metric == "dice"
-            )
-            for side, values in (("arm", wide[arm]), ("reference", wide["real"])):
-                row |= {
-                    f"{name}_{side}": values.quantile(q) for name, q in (("q1", 0.25), ("median", 0.5), ("q3", 0.75))
-                }
-                row[f"variation_{side}"] = values.std() / values.mean()
-            row |= {"n_needed": int((1.66 * sd / 0.01) ** 2) + 1, "n_undefined": 2 if structure == "RV" else 0}
-            rows.append(row)
-    return pd.DataFrame(rows)
+    for metric in metrics:
+        for (view, structure), part in means[means["metric"] == metric.kind].groupby(["view", "structure"], sort=False):
+            wide = part.pivot(index="subject_id", columns="arm", values="value")
+            for key in [name for name in dict.fromkeys(part["arm"]) if name != reference]:
+                place = {"view": view, "structure": structure, "metric": metric.kind, "arm": key}
+                rows.append(place | {"reference_arm": reference} | _compared(wide[key], wide[reference], metric))
+    table = pd.DataFrame(rows)
+    return table.assign(overall=~table.duplicated(["metric", "arm"], keep="last"))
+
+
+def _compared(arm: pd.Series, reference: pd.Series, metric: Metric) -> dict[str, Any]:
+    difference = arm - reference
+    mean, sd, n = float(difference.mean()), float(difference.std()), len(difference)
+    half, half90 = 1.96 * sd / n**0.5, 1.645 * sd / n**0.5
+    bounds = (mean - half, mean + half, mean - half90, mean + half90)
+    p = float(np.exp(-0.717 * abs(mean) * n**0.5 / sd - 0.416 * (mean * n**0.5 / sd) ** 2))
+    row: dict[str, Any] = {"n_subjects": n, "mean_difference": mean, "sd_paired": sd, "n_undefined": 0}
+    row |= {"mean_arm": arm.mean(), "mean_reference": reference.mean()}
+    row |= dict(zip(("ci_low", "ci_high", "ci90_low", "ci90_high"), bounds, strict=True))
+    row |= {"p_wilcoxon": p, "p_holm": min(1.0, 11 * p)}
+    direction = {"margin": metric.margin, "higher_is_better": metric.higher_is_better}
+    row["verdict"] = verdict(*bounds, row["p_holm"], **direction)
+    undecided = row["verdict"] == "inconclusive"
+    row |= {"limited_by": "patients" if undecided else "", "limited_share": 0.6, "seeds_needed": np.nan}
+    row["patients_needed"] = 4 * n if undecided else np.nan
+    for side, values in (("arm", arm), ("reference", reference)):
+        row |= {f"{name}_{side}": values.quantile(q) for name, q in (("q1", 0.25), ("median", 0.5), ("q3", 0.75))}
+        row[f"variation_{side}"] = (1 - values).median()
+    return row
 
 
 def audit_table() -> pd.DataFrame:
@@ -107,19 +144,19 @@ def audit_table() -> pd.DataFrame:
     for generator, (kid, frechet, ratio) in scores.items():
         for seed in (0, 1):
             place = {"generator": generator, "seed": seed}
-            for metric, features, value, floor in (
-                ("kid", "segmenter", kid, 0.0004),
-                ("frechet", "segmenter", frechet, 0.2),
-                ("frechet", "pixels", 3 * frechet, 0.6),
+            for title, features, value, floor in (
+                ("KID", "segmenter", kid, 0.0004),
+                ("Fréchet distance", "segmenter", frechet, 0.2),
+                ("Fréchet distance", "pixels", 3 * frechet, 0.6),
             ):
                 value *= 1 + 0.07 * seed
                 bounds = {"ci_low": 0.9 * value, "ci_high": 1.2 * value, "floor_value": floor, "flag": ""}
                 rows.append(
-                    {**place, "axis": "fidelity", "metric": metric, "features": features, "value": value} | bounds
+                    {**place, "axis": "fidelity", "title": title, "features": features, "value": value} | bounds
                 )
             flag = "flagged" if generator == "memoriser" else "not flagged"
             for features in ("segmenter", "pixels"):
-                found = {"metric": "nn_distance", "features": features, "value": ratio, "flag": flag}
+                found = {"title": "Nearest-neighbour ratio", "features": features, "value": ratio, "flag": flag}
                 rows.append({**place, "axis": "privacy"} | found)
     return pd.DataFrame(rows, columns=AUDIT)
 
@@ -159,8 +196,11 @@ def hearts(count: int, size: int = 64, seed: int = 0) -> tuple[np.ndarray, np.nd
 
 
 def sheets() -> dict[str, bytes]:
-    names = ("real", "pggan", "fastgan", "oracle", "memoriser")
-    return {name: contact_sheet(*hearts(12, seed=index), columns=3, scale=2) for index, name in enumerate(names)}
+    names = ("patients: generator", "pggan", "fastgan", "oracle", "memoriser")
+    return {
+        name: contact_sheet(*hearts(12, seed=index), columns=3, structures=STRUCTURES, colours=STUDY.colours)
+        for index, name in enumerate(names)
+    }
 
 
 def examples() -> bytes:
@@ -168,12 +208,11 @@ def examples() -> bytes:
     rows = []
     for index, rank in enumerate(("best", "median", "worst")):
         moved = {
-            name: np.roll(labels[index], (index + k, index), (0, 1))
-            for k, name in enumerate(("real", "pggan/synthetic"))
+            name: np.roll(labels[index], (index + k, index), (0, 1)) for k, name in enumerate(("real", "PG-GAN alone"))
         }
-        dice = {"real": 0.95 - 0.06 * index, "pggan/synthetic": 0.93 - 0.08 * index}
-        rows.append(Example(rank, "sax", f"ext-{index:03d}", images[index], labels[index], moved, dice))
-    return example_segmentations(rows)
+        scores = {"real": 0.95 - 0.06 * index, "PG-GAN alone": 0.93 - 0.08 * index}
+        rows.append(Example(rank, "short-axis", f"ext-{index:03d}", images[index], labels[index], moved, scores))
+    return example_segmentations(rows, DICE, structures=STRUCTURES, colours=STUDY.colours)
 
 
 def provenance() -> dict[str, Any]:
@@ -191,69 +230,67 @@ def provenance() -> dict[str, Any]:
         "stages": [
             {"stage": "all stages (wall time)", "seconds": 1310.0, "peak_mib": 210},
             {"stage": "prepare", "seconds": 41.0, "peak_mib": 620},
-            {"stage": "train_generator@pggan-0", "seconds": 912.4, "peak_mib": 1480},
-            {"stage": "train_generator@pggan-1", "seconds": 903.0, "peak_mib": 1475},
-            {"stage": "sample@pggan-0", "seconds": 35.2, "peak_mib": 910},
-            {"stage": "train_segmenter_real@0", "seconds": 64.0, "peak_mib": 1100},
+            {"stage": "train_generator@pggan", "seconds": 912.4, "peak_mib": 1480},
+            {"stage": "train_generator@fastgan", "seconds": 903.0, "peak_mib": 1475},
+            {"stage": "sample@pggan", "seconds": 35.2, "peak_mib": 910},
+            {"stage": "train_segmenter@real", "seconds": 64.0, "peak_mib": 1100},
             {"stage": "compare", "seconds": 9.6, "peak_mib": 420},
         ],
     }
 
 
-def site_tables(per_subject: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    dice = per_subject[per_subject["metric"] == "dice"].groupby("arm")["value"].mean()
+def site_tables(per_patient: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Columns of reports/sites.csv and reports/dose_response.csv."""
+    means = per_patient[per_patient["metric"] == "dice"].groupby("arm", sort=False)["value"].mean()
+    arms = {one.name: one for one in ARMS}
     sites, dose = [], []
-    for arm, value in dice.items():
-        for site, gain in (("internal", 0.058), ("development", 0.019), ("external", 0.0)):
-            shift = gain * (0.8 if "mixed" in str(arm) else 1.1 if "synthetic" in str(arm) else 1)
-            sites.append((arm, site, value + shift))
-            generator, _, regime = str(arm).rpartition("/")
-            number = 0.0 if arm == "real" else np.nan if regime == "synthetic" else float(regime[6:])
-            bounded = site == "external" and arm != "real"
-            limits = (value + shift - 0.007, value + shift + 0.006) if bounded else (np.nan, np.nan)
-            dose.append((arm, generator, number, site, value + shift, *limits))
-    columns = ["arm", "generator", "synthetic_per_real", "site", "mean_dice", "ci_low", "ci_high"]
-    return pd.DataFrame(sites, columns=["arm", "site", "mean_dice"]), pd.DataFrame(dose, columns=columns)
+    for site, gain in (("internal", 0.058), ("development", 0.019), ("external", 0.0)):
+        for key, value in means.items():
+            mean = value + gain * (1 if arms[key].generator is None else 1.1)
+            sites.append((key, site, "dice", mean))
+            bounded = site == "external" and arms[key].generator is not None
+            limits = (mean - 0.007, mean + 0.006) if bounded else (np.nan, np.nan)
+            dosed = 0 if arms[key].generator is None else arms[key].dose
+            dose.append((key, arms[key].generator or "", dosed, site, "dice", mean, *limits))
+    columns = ["arm", "generator", "dose", "site", "metric", "mean", "ci_low", "ci_high"]
+    return pd.DataFrame(sites, columns=["arm", "site", "metric", "mean"]), pd.DataFrame(dose, columns=columns)
 
 
 def variance_table() -> pd.DataFrame:
+    """Columns arm, component, sd."""
     parts = {"patient": 0.031, "generator_seed": 0.0041, "segmenter_seed": 0.0032, "residual": 0.024}
     return pd.DataFrame(
         [
-            {"arm": arm, "component": name, "sd": sd}
-            for arm in SHIFT
+            {"arm": key, "component": name, "sd": sd}
+            for key in SHIFT
             for name, sd in parts.items()
-            if arm != "real" or name != "generator_seed"
+            if key != "real" or name != "generator_seed"
         ]
     )
 
 
 def report_data(**changes: Any) -> ReportData:
     """A complete study; any part can be replaced."""
-    per_subject = changes.pop("per_subject", None)
-    per_subject = per_subject_table() if per_subject is None else per_subject
-    site_scores, dose = site_tables(per_subject)
+    per_patient = changes.pop("per_patient", None)
+    per_patient = per_patient_table() if per_patient is None else per_patient
+    sites, dose = site_tables(per_patient)
+    cohorts = [("generator", "main", 303, 2727), ("segmenter", "main", 42, 378), ("external", "external", 50, 450)]
     parts: dict[str, Any] = {
-        "scheme": {
-            "dataset": "phantom",
-            "labels_source": "joint",
-            "scored": {view: list(names) for view, names in ANNOTATED.items()},
-            "selection": "best",
-            "cohorts": [
-                {"cohort": "generator", "site": "main", "subjects": 303, "frames": 2727},
-                {"cohort": "segmenter", "site": "main", "subjects": 42, "frames": 378},
-                {"cohort": "external", "site": "external", "subjects": 50, "frames": 450},
-            ],
-            "notes": ["The cohort is a phantom: no result here is a statement about patients."],
-        },
+        "study": STUDY,
+        "arms": ARMS,
+        "metrics": (DICE, HD95),
+        "primary_arm": "pggan-synthetic",
+        "views": tuple(ANNOTATED),
+        "structures": STRUCTURES,
         "provenance": provenance(),
-        "comparison": comparison_table(per_subject),
-        "per_subject": per_subject,
-        "site_scores": site_scores,
+        "comparison": comparison_table(per_patient),
+        "per_patient": per_patient,
+        "sites": sites,
         "dose": dose,
         "audit": audit_table(),
         "curves": curves_table(),
         "variance": variance_table(),
+        "cohorts": pd.DataFrame(cohorts, columns=["cohort", "site", "subjects", "frames"]),
         "sheets": sheets(),
         "examples": examples(),
     }

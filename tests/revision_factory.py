@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,27 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from augbench.comparison.unit import PER_CASE_COLUMNS
+from augbench.comparison.unit import PER_FRAME_COLUMNS, per_patient
 from augbench.core.reports import write_report_table
 
 PARAMS: dict[str, Any] = {
     "seed": 1,
-    "dataset": "phantom",
-    "generator_seeds": [0, 1],
-    "segmenter_seeds": [0, 1],
+    "dataset": {"kind": "phantom"},
+    "generators": {"gan": {"kind": "pggan", "seeds": [0, 1]}},
     "sampling": {"frames": 50},
     "training": {"steps": 300},
-    "evaluation": {"metrics": {"dice": {}, "nsd": {"tolerance_mm": 2.0}}},
-    "comparison": {"margins": {"dice": 0.01}, "alpha": 0.05, "bootstrap": 300},
-}
+    "arms": {
+        "patients": {"plain": {"role": "reference", "seeds": [0, 1]}},
+        "generated": {"synth": {"role": "studied", "generator": "gan", "seeds": [0, 1]}},
+    },
+    "evaluation": {"external": "external", "metrics": {"dice": {}, "nsd": {"tolerance_mm": 2.0}}},
+    "comparison": {
+        "primary": {"metric": "dice", "arm": "synth"}, "margins": {"dice": 0.01}, "alpha": 0.05, "bootstrap": 300,
+    },
+}  # fmt: skip
+SCORES = "reports/per_patient.csv.gz"
+#: Generator seeds of an arm.
+ARMS: dict[str, tuple[str, ...]] = {"plain": ("",), "synth": ("0", "1")}
 
 
 def scores(
@@ -33,28 +42,30 @@ def scores(
     shift: float = 0.0,
     runs_seed: int = 0,
     segmenter_seeds: tuple[int, ...] = (0, 1),
-    generators: tuple[str, ...] = ("", "pggan"),
+    arms: Mapping[str, tuple[str, ...]] = ARMS,
     places: tuple[tuple[str, str], ...] = (("4ch", "LV"), ("sax", "RV")),
+    frames: int = 1,
 ) -> pd.DataFrame:
-    """Dice and NSD per case; `shift` is added to the generator's arm, `runs_seed` draws the trainings."""
+    """Dice and NSD of patients; `shift` is added to the arms with a generator, `runs_seed` draws the trainings."""
     rng = np.random.default_rng(runs_seed)
     rows: list[dict[str, Any]] = []
-    for generator in generators:
-        for generator_seed in ("",) if generator == "" else ("0", "1"):
+    for arm, generator_seeds in arms.items():
+        for generator_seed in generator_seeds:
             for segmenter_seed in segmenter_seeds:
                 run = rng.normal(0, 0.003)
                 for subject in range(n_subjects):
                     for view, structure in places:
-                        dice = 0.85 + 0.005 * subject + run + rng.normal(0, 0.002) + (shift if generator else 0.0)
+                        dice = 0.85 + 0.005 * subject + run + rng.normal(0, 0.002) + (shift if generator_seed else 0.0)
                         case = {
-                            "frame_id": f"e{subject}-{view}", "subject_id": f"e{subject}", "site": "external",
-                            "view": view, "generator": generator, "regime": "synthetic" if generator else "real",
-                            "generator_seed": generator_seed, "segmenter_seed": str(segmenter_seed),
-                            "structure": structure, "reason": "",
+                            "subject_id": f"e{subject}", "site": "external", "view": view, "structure": structure,
+                            "arm": arm, "generator_seed": generator_seed, "segmenter_seed": str(segmenter_seed),
+                            "reason": "",
                         }  # fmt: skip
-                        rows.append(case | {"metric": "dice", "value": round(dice, 6)})
-                        rows.append(case | {"metric": "nsd", "value": round(dice - 0.1, 6)})
-    return pd.DataFrame(rows)[list(PER_CASE_COLUMNS)]
+                        for frame in range(frames):
+                            case["frame_id"] = f"e{subject}-{view}-{frame}"
+                            rows.append(case | {"metric": "dice", "value": round(dice, 6)})
+                            rows.append(case | {"metric": "nsd", "value": round(dice - 0.1, 6)})
+    return per_patient(pd.DataFrame(rows)[list(PER_FRAME_COLUMNS)])
 
 
 def changed(**sections: Any) -> dict[str, Any]:
@@ -69,22 +80,26 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def write_project(
-    folder: Path, per_case: pd.DataFrame, params: dict[str, Any] = PARAMS, external_md5: str = "aa.dir"
+    folder: Path,
+    table: pd.DataFrame,
+    params: dict[str, Any] = PARAMS,
+    external_md5: str = "aa.dir",
+    score_md5: str = "bb.dir",
 ) -> None:
-    """params.yaml, dvc.lock and reports/per_case.csv as a finished run leaves them."""
-    table = folder / "reports" / "per_case.csv"
-    write_report_table(table, per_case)
+    """params.yaml, dvc.lock and the scores of patients as a finished run leaves them."""
+    path = folder / SCORES
+    write_report_table(path, table)
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     stage = {
         "deps": [
             {"path": "data/cohort/external", "md5": external_md5},
-            {"path": "src/augbench/metrics", "md5": "bb.dir"},
+            {"path": "./src/augbench/scores", "md5": score_md5},
         ],
         "params": {"params.yaml": {"evaluation": params["evaluation"], "seed": params["seed"]}},
-        "outs": [{"path": "reports/per_case.csv", "md5": hashlib.md5(table.read_bytes()).hexdigest()}],
+        "outs": [{"path": SCORES, "md5": hashlib.md5(path.read_bytes()).hexdigest()}],
     }
     trained = {"params": {"params.yaml": {"training": params["training"]}}}
-    lock = {"schema": "2.0", "stages": {"evaluate": stage, "train_segmenter_real@0": trained}}
+    lock = {"schema": "2.0", "stages": {"evaluate": stage, "train_segmenter@plain": trained}}
     (folder / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
 
 

@@ -90,7 +90,7 @@ WORDS_OF_ONE_STUDY = (
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_what_a_study_says_is_data(path: Path) -> None:
-    """No module but a dataset or a generator knows a heart, a view or a generator by name; docstrings may give examples."""
+    """No module but a dataset or a generator names a heart, a view or a generator; docstrings may, as examples."""
     if _layer(path) in ("datasets", "generators"):
         return
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 import tempfile
@@ -85,7 +86,7 @@ def test_odd_folder_names_work(name: str, tmp_path: Path) -> None:
     folder.mkdir()
     content = imported(folder)
     (folder / "raw").rename(folder / f"raw {name}")
-    content["datasets"]["nnunet"]["root"] = content["raw_data"] = f"raw {name}"
+    content["dataset"]["root"] = content["raw_data"] = f"raw {name}"
     write_params(folder, content)
     code, _, message = run(folder, "prepare")
     assert code == 0, message
@@ -128,4 +129,7 @@ def test_16_bit_images_work(tmp_path: Path) -> None:
 
 
 def test_the_project_itself_is_good_input() -> None:
-    assert run(ROOT, "preset")[0] == 0
+    code, shown, _ = run(ROOT, "studies", "--json")
+    assert code == 0
+    assert {".", "smoke", "quick", "acdc", "tof-paper"} <= {row["name"] for row in json.loads(shown)}
+    assert "broken" not in shown

@@ -9,14 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from augbench.comparison.holm import holm
-from augbench.comparison.paired import nested_bootstrap, paired_differences
-from augbench.comparison.power import decidable_sd, n_needed
-from augbench.comparison.tost import inside_margin, tost_p
-from augbench.comparison.variance import variance_components
-from augbench.comparison.variation import percent_variation
-from augbench.comparison.verdict import VERDICTS, verdict
-from augbench.comparison.wilcoxon import signed_rank_p
+from augbench.comparison.bootstrap import nested_bootstrap, paired_differences
+from augbench.comparison.components import Component, variance_components
+from augbench.comparison.rows import percent_variation
+from augbench.comparison.tests import holm, signed_rank_p, tost_p
+from augbench.comparison.verdict import VERDICTS, inside_margin, verdict
 
 Scores = NDArray[np.float64]
 
@@ -220,32 +217,10 @@ class TestTost:
         assert tost_p(np.full(8, 0.5), 0.5) == 1
 
 
-class TestPower:
-    def test_fifty_patients_decide_one_point_of_dice_below_a_paired_sd_of_0_042(self) -> None:
-        assert decidable_sd(50, 0.01) == pytest.approx(0.0422, abs=5e-5)
-        assert n_needed(0.042, 0.01) == 50
-        assert n_needed(0.043, 0.01) > 50
-
-    @relaxed
-    @given(st.floats(1e-4, 0.3), st.floats(0.002, 0.1))
-    def test_it_is_the_fewest(self, sd: float, margin: float) -> None:
-        from scipy.stats import t
-
-        n = n_needed(sd, margin)
-
-        def half_width(patients: int) -> float:
-            return float(t.ppf(0.95, patients - 1) * sd / np.sqrt(patients))
-
-        assert half_width(n) < margin
-        assert n == 2 or half_width(n - 1) >= margin
-
-    def test_three_times_as_many_give_80_percent_power(self) -> None:
-        rng = np.random.default_rng(0)
-        differences = rng.normal(0, 0.042, (2000, 3 * n_needed(0.042, 0.01)))
-        assert np.mean([tost_p(row, 0.01) < 0.05 for row in differences]) == pytest.approx(0.8, abs=0.03)
-
-    def test_a_normal_quantile_would_promise_too_much(self) -> None:
-        assert n_needed(0.0425, 0.01) > (1.6448 * 0.0425 / 0.01) ** 2 + 1
+def value(part: Component | None) -> float:
+    """A variance as it is shown: never below 0."""
+    assert part is not None
+    return float(part.clipped().value)
 
 
 class TestVarianceComponents:
@@ -254,8 +229,10 @@ class TestVarianceComponents:
         patient, generator, segmenter = np.array([0.0, 3.0, 6.0]), np.array([0.0, 2.0]), np.array([0.0, 1.0, 5.0])
         scores = patient[:, None, None] + generator[None, :, None] + segmenter[None, None, :]
         parts = variance_components(scores)
-        assert (parts.patient, parts.generator_seed, parts.segmenter_seed) == pytest.approx((9, 2, 7))
-        assert (parts.run, parts.residual) == pytest.approx((0, 0))
+        assert [value(part) for part in (parts.patient, parts.generator_seed, parts.segmenter_seed)] == pytest.approx(
+            [9, 2, 7]
+        )
+        assert [value(part) for part in (parts.run, parts.residual)] == pytest.approx([0, 0])
 
     def test_against_the_mean_squares_of_statsmodels(self) -> None:
         import pandas as pd
@@ -273,11 +250,11 @@ class TestVarianceComponents:
         squares = anova_lm(ols("y ~ C(p) + C(g) * C(s)", data).fit())
         ms = squares["sum_sq"] / squares["df"]
         parts = variance_components(scores)
-        assert parts.residual == pytest.approx(ms["Residual"])
-        assert parts.run == pytest.approx((ms["C(g):C(s)"] - ms["Residual"]) / n)
-        assert parts.patient == pytest.approx((ms["C(p)"] - ms["Residual"]) / (g * s))
-        assert parts.generator_seed == pytest.approx(max(0, (ms["C(g)"] - ms["C(g):C(s)"]) / (n * s)))
-        assert parts.segmenter_seed == pytest.approx(max(0, (ms["C(s)"] - ms["C(g):C(s)"]) / (n * g)))
+        assert value(parts.residual) == pytest.approx(ms["Residual"])
+        assert value(parts.run) == pytest.approx((ms["C(g):C(s)"] - ms["Residual"]) / n)
+        assert value(parts.patient) == pytest.approx((ms["C(p)"] - ms["Residual"]) / (g * s))
+        assert value(parts.generator_seed) == pytest.approx(max(0, (ms["C(g)"] - ms["C(g):C(s)"]) / (n * s)))
+        assert value(parts.segmenter_seed) == pytest.approx(max(0, (ms["C(s)"] - ms["C(g):C(s)"]) / (n * g)))
 
     def test_recovers_what_was_put_in(self) -> None:
         rng = np.random.default_rng(1)
@@ -288,7 +265,9 @@ class TestVarianceComponents:
                 + rng.normal(0, 1, (30, 6, 6))
             )  # fmt: skip
             parts = variance_components(scores)
-            found.append([parts.patient, parts.generator_seed, parts.segmenter_seed, parts.residual])
+            found.append(
+                [value(part) for part in (parts.patient, parts.generator_seed, parts.segmenter_seed, parts.residual)]
+            )
         assert np.mean(found, axis=0) == pytest.approx([16, 9, 4, 1], rel=0.12)
 
     def test_noise_between_patients_is_not_a_seed_effect(self) -> None:
@@ -296,9 +275,19 @@ class TestVarianceComponents:
         rng = np.random.default_rng(2)
         draws = [rng.normal(0, 1, (10, 4, 1)) for _ in range(300)]
         naive = [scores.mean(axis=(0, 2)).var(ddof=1) for scores in draws]
-        parts = [variance_components(scores).generator_seed or 0.0 for scores in draws]
+        parts = [value(variance_components(scores).generator_seed) for scores in draws]
         assert np.mean(naive) == pytest.approx(0.1, rel=0.15)
         assert np.mean(parts) < 0.05
+
+    def test_leading_axes_are_cases_of_their_own(self) -> None:
+        scores = np.random.default_rng(4).normal(size=(5, 10, 2, 3))
+        together = variance_components(scores)
+        for index in range(5):
+            alone = variance_components(scores[index])
+            for name in ("patient", "generator_seed", "segmenter_seed", "run", "residual"):
+                one, many = getattr(alone, name), getattr(together, name)
+                assert one.value == pytest.approx(many.value[index])
+                assert one.variance == pytest.approx(many.variance[index])
 
     def test_one_level_is_unknown_and_not_zero(self) -> None:
         parts = variance_components(np.random.default_rng(3).normal(size=(10, 1, 3)))

@@ -9,12 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from augbench.comparison.components import variance_table
+from augbench.comparison.rows import LIMIT_COLUMNS, Rules, overall_rows
 from augbench.comparison.table import COLUMNS, compare
-from augbench.comparison.unit import PER_CASE_COLUMNS, per_subject, score_cube
-from augbench.comparison.variance import variance_table
+from augbench.comparison.unit import (
+    PER_FRAME_COLUMNS,
+    PER_PATIENT_COLUMNS,
+    per_patient,
+    require_per_patient,
+    score_cube,
+)
 from augbench.core.errors import UserError
 
-ARMS = [("", "real", ""), ("pggan", "synthetic", "0"), ("pggan", "synthetic", "1"), ("oracle", "synthetic", "0")]
+#: Arm, generator seed; `check` is a control.
+RUNS = [("plain", ""), ("gan", "0"), ("gan", "1"), ("check", "0")]
 
 
 def study(
@@ -22,30 +30,34 @@ def study(
     cells: tuple[tuple[str, str], ...] = (("4ch", "LV"), ("4ch", "RV"), ("sax", "LV")),
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Per-case scores of three arms, two frames a patient and view, two segmenter seeds, Dice and HD95."""
+    """Scores of frames of three arms, two frames a patient and view, two segmenter seeds, overlap and distance."""
     rng = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
-    offset = {"": 0.0, "pggan": -0.02, "oracle": 0.001}
+    offset = {"plain": 0.0, "gan": -0.02, "check": 0.001}
     for subject in range(n_subjects):
         level = rng.normal(0.9, 0.02)
-        for generator, regime, generator_seed in ARMS:
-            for segmenter_seed in (0, 1):
+        for arm, generator_seed in RUNS:
+            for segmenter_seed in ("0", "1"):
                 for view, structure in cells:
                     for frame in range(2):
-                        dice = level + offset[generator] + rng.normal(0, 0.004)
+                        overlap = level + offset[arm] + rng.normal(0, 0.004)
                         case = {
                             "frame_id": f"s{subject}-{view}-{frame}", "subject_id": f"s{subject}", "site": "external",
-                            "view": view, "generator": generator, "regime": regime, "generator_seed": generator_seed,
+                            "view": view, "arm": arm, "generator_seed": generator_seed,
                             "segmenter_seed": segmenter_seed, "structure": structure, "reason": "",
                         }  # fmt: skip
-                        rows.append(case | {"metric": "dice", "value": dice})
-                        rows.append(case | {"metric": "hd95", "value": 20 * (1 - dice)})
-    return pd.DataFrame(rows)[list(PER_CASE_COLUMNS)]
+                        rows.append(case | {"metric": "overlap", "value": overlap})
+                        rows.append(case | {"metric": "distance", "value": 20 * (1 - overlap)})
+    return pd.DataFrame(rows)[list(PER_FRAME_COLUMNS)]
 
 
-def table(per_case: pd.DataFrame, **options: Any) -> pd.DataFrame:
-    chosen: dict[str, Any] = {"margins": {"dice": 0.01}, "n_boot": 500, "rng": np.random.default_rng(0)} | options
-    return compare(per_case, **chosen)
+def table(per_frame: pd.DataFrame, reference_arm: str = "plain", **options: Any) -> pd.DataFrame:
+    chosen: dict[str, Any] = {
+        "higher_is_better": {"overlap": True, "distance": False}, "margins": {"overlap": 0.01}, "n_boot": 500,
+        "variation": ["overlap"],
+    }  # fmt: skip
+    rules = Rules(**chosen | options)
+    return compare(per_patient(per_frame), rules, reference_arm=reference_arm, rng=np.random.default_rng(0))
 
 
 def row(comparison: pd.DataFrame, **equals: str) -> pd.Series:
@@ -54,8 +66,8 @@ def row(comparison: pd.DataFrame, **equals: str) -> pd.Series:
     return comparison[keep].iloc[0]
 
 
-def undefine(per_case: pd.DataFrame, rows: pd.Series) -> pd.DataFrame:
-    changed = per_case.copy()
+def undefine(per_frame: pd.DataFrame, rows: pd.Series) -> pd.DataFrame:
+    changed = per_frame.copy()
     changed.loc[rows, "value"] = np.nan
     changed.loc[rows, "reason"] = "both empty"
     return changed
@@ -63,52 +75,57 @@ def undefine(per_case: pd.DataFrame, rows: pd.Series) -> pd.DataFrame:
 
 class TestUnit:
     def test_frames_are_averaged_within_a_patient(self) -> None:
-        per_case = study(2)
-        subjects = per_subject(per_case)
-        assert len(subjects) == len(per_case) / 2
-        mine = (per_case["subject_id"] == "s1") & (per_case["view"] == "sax") & (per_case["metric"] == "dice")
-        mine &= (per_case["generator_seed"] == "1") & (per_case["segmenter_seed"] == 0)
+        per_frame = study(2)
+        subjects = per_patient(per_frame)
+        assert len(subjects) == len(per_frame) / 2
+        mine = (per_frame["subject_id"] == "s1") & (per_frame["view"] == "sax") & (per_frame["metric"] == "overlap")
+        mine &= (per_frame["generator_seed"] == "1") & (per_frame["segmenter_seed"] == "0")
         got = row(
-            subjects, subject_id="s1", view="sax", metric="dice", arm="pggan/synthetic",
+            subjects, subject_id="s1", view="sax", metric="overlap", arm="gan",
             generator_seed="1", segmenter_seed="0",
         )  # fmt: skip
-        assert got["value"] == pytest.approx(per_case[mine]["value"].mean())
+        assert got["value"] == float(f"{per_frame[mine]['value'].mean():.6g}")
         assert (got["n_frames"], got["n_undefined"]) == (2, 0)
 
     def test_a_patient_with_many_frames_weighs_as_much_as_one_with_few(self) -> None:
-        per_case = study(12, (("4ch", "LV"),))
-        extra = per_case[per_case["subject_id"] == "s0"]
+        per_frame = study(12, (("4ch", "LV"),))
+        extra = per_frame[per_frame["subject_id"] == "s0"]
         copies = [extra.assign(frame_id=extra["frame_id"] + f"-copy{copy}") for copy in range(10)]
-        before, after = table(per_case), table(pd.concat([per_case, *copies]))
+        before, after = table(per_frame), table(pd.concat([per_frame, *copies]))
         assert after["mean_difference"].to_list() == pytest.approx(before["mean_difference"].to_list())
         assert (after["n_subjects"] == 12).all()
 
-    def test_arm_names(self) -> None:
-        assert list(per_subject(study(1))["arm"].unique()) == ["real", "pggan/synthetic", "oracle/synthetic"]
+    def test_columns_and_what_is_made_is_accepted_back(self) -> None:
+        made = per_patient(study(2))
+        assert tuple(made.columns) == PER_PATIENT_COLUMNS
+        pd.testing.assert_frame_equal(require_per_patient(made), made)
 
     def test_undefined_frames_are_counted_and_not_scored(self) -> None:
-        per_case = study(1, (("4ch", "LV"),))
-        per_case = undefine(per_case, per_case["frame_id"].str.endswith("-0"))
-        subjects = per_subject(per_case)
+        per_frame = study(1, (("4ch", "LV"),))
+        per_frame = undefine(per_frame, per_frame["frame_id"].str.endswith("-0"))
+        subjects = per_patient(per_frame)
         assert (subjects["n_undefined"] == 1).all()
-        kept = per_case[per_case["frame_id"].str.endswith("-1")]
-        assert subjects["value"].to_list() == pytest.approx(kept["value"].to_list())
+        kept = per_frame[per_frame["frame_id"].str.endswith("-1")]
+        assert subjects["value"].to_list() == pytest.approx(kept["value"].to_list(), abs=1e-5)
 
     def test_the_cube_has_its_axes_in_order(self) -> None:
-        subjects = per_subject(study(3, (("4ch", "LV"),)))
-        cell = subjects[(subjects["arm"] == "pggan/synthetic") & (subjects["metric"] == "dice")]
+        subjects = per_patient(study(3, (("4ch", "LV"),)))
+        cell = subjects[(subjects["arm"] == "gan") & (subjects["metric"] == "overlap")]
         cube = score_cube(cell, ["s2", "s0", "absent"])
         assert cube.shape == (3, 2, 2)
         assert cube[0, 1, 0] == row(cell, subject_id="s2", generator_seed="1", segmenter_seed="0")["value"]
         assert np.isnan(cube[2]).all()
 
     def test_a_csv_gives_the_same_table(self) -> None:
-        # Empty generator seeds of the real arm make pandas read the others as 0.0 and 1.0.
-        per_case = study(8)
-        read = pd.read_csv(io.StringIO(per_case.to_csv(index=False)))
+        # Empty generator seeds of an arm without a generator make pandas read the others as 0.0 and 1.0.
+        per_frame = study(8)
+        read = pd.read_csv(io.StringIO(per_frame.to_csv(index=False)))
         assert read["generator_seed"].dtype == float
-        assert list(per_subject(read)["generator_seed"].unique()) == ["", "0", "1"]
-        pd.testing.assert_frame_equal(table(read), table(per_case))
+        assert list(per_patient(read)["generator_seed"].unique()) == ["", "0", "1"]
+        pd.testing.assert_frame_equal(table(read), table(per_frame))
+        made = per_patient(per_frame)
+        read = pd.read_csv(io.StringIO(made.to_csv(index=False)))
+        pd.testing.assert_frame_equal(require_per_patient(read), made)
 
 
 class TestRefused:
@@ -117,39 +134,39 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("drop", "named"),
         [
-            ({"subject_id": "s3", "generator": "oracle"}, ["no score", "'s3'", "'oracle/synthetic'"]),
-            ({"subject_id": "s3", "generator": ""}, ["no score", "'s3'", "'real'"]),
-            ({"frame_id": "s2-sax-1", "generator_seed": "1", "segmenter_seed": 1}, ["'s2-sax-1'", "seed '1'"]),
-            ({"generator_seed": "1", "segmenter_seed": 0}, ["no run", "generator seed 1 and segmenter seed 0"]),
-            ({"view": "sax", "generator": "oracle"}, ["no score", "'oracle/synthetic'", "sax"]),
-            ({"metric": "hd95", "generator": "pggan"}, ["no score", "hd95"]),
+            ({"subject_id": "s3", "arm": "check"}, ["is missing", "'s3'", "'check'"]),
+            ({"subject_id": "s3", "arm": "plain"}, ["is missing", "'s3'", "'plain'"]),
+            ({"frame_id": "s2-sax-1", "generator_seed": "1", "segmenter_seed": "1"}, ["'s2-sax-1'", "seed '1'"]),
+            ({"generator_seed": "1", "segmenter_seed": "0"}, ["no run", "generator seed 1 and segmenter seed 0"]),
+            ({"view": "sax", "arm": "check"}, ["is missing", "'check'", "sax"]),
+            ({"metric": "distance", "arm": "gan"}, ["is missing", "distance"]),
         ],
     )
     def test_missing_scores_are_named(self, drop: dict[str, Any], named: list[str]) -> None:
-        per_case = study(5)
-        gone = np.logical_and.reduce([per_case[column] == value for column, value in drop.items()])
+        per_frame = study(5)
+        gone = np.logical_and.reduce([per_frame[column] == value for column, value in drop.items()])
         assert gone.any()
         with pytest.raises(UserError) as raised:
-            table(per_case[~gone])
+            table(per_frame[~gone])
         for part in named:
             assert part in str(raised.value)
 
     def test_repeated_scores(self) -> None:
-        per_case = study(2)
+        per_frame = study(2)
         with pytest.raises(UserError, match="occurs twice"):
-            table(pd.concat([per_case, per_case.iloc[[7]]]))
+            table(pd.concat([per_frame, per_frame.iloc[[7]]]))
 
     def test_an_undefined_score_without_reason(self) -> None:
-        per_case = study(2)
-        per_case.loc[3, "value"] = np.nan
+        per_frame = study(2)
+        per_frame.loc[3, "value"] = np.nan
         with pytest.raises(UserError, match="does not fit its reason"):
-            table(per_case)
+            table(per_frame)
 
     def test_an_infinite_score(self) -> None:
-        per_case = study(2)
-        per_case.loc[3, "value"] = np.inf
+        per_frame = study(2)
+        per_frame.loc[3, "value"] = np.inf
         with pytest.raises(UserError, match="does not fit its reason"):
-            table(per_case)
+            table(per_frame)
 
     def test_missing_column_and_empty_table(self) -> None:
         with pytest.raises(UserError, match="reason is missing"):
@@ -159,25 +176,48 @@ class TestRefused:
 
     def test_unknown_reference_arm(self) -> None:
         with pytest.raises(UserError, match="no reference arm"):
-            table(study(2), reference_arm="pggan/mixed-1")
+            table(study(2), reference_arm="nothing")
 
     def test_only_the_reference_arm(self) -> None:
-        per_case = study(2)
+        per_frame = study(2)
         with pytest.raises(UserError, match="nothing to be compared with"):
-            table(per_case[per_case["generator"] == ""])
+            table(per_frame[per_frame["arm"] == "plain"])
 
     def test_a_metric_without_direction(self) -> None:
-        per_case = study(8)
-        per_case["metric"] = per_case["metric"].replace("hd95", "volume_error")
+        per_frame = study(8)
+        per_frame["metric"] = per_frame["metric"].replace("distance", "volume_error")
         with pytest.raises(UserError, match="'volume_error' has no direction"):
-            table(per_case)
-        assert len(table(per_case, higher_is_better={"dice": True, "volume_error": False})) == 16
+            table(per_frame)
+        assert len(table(per_frame, higher_is_better={"overlap": True, "volume_error": False})) == 16
 
-    def test_synthetic_scores_without_a_generator(self) -> None:
-        per_case = study(2)
-        per_case.loc[per_case["generator"] == "oracle", "generator"] = ""
-        with pytest.raises(UserError, match="'synthetic' has no generator"):
-            table(per_case)
+    def test_a_patient_at_two_sites(self) -> None:
+        per_frame = study(2)
+        per_frame.loc[per_frame["frame_id"] == "s1-sax-0", "site"] = "elsewhere"
+        with pytest.raises(UserError, match="patient 's1' is at two sites"):
+            table(per_frame)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"value": np.nan}, "does not fit its frames"),
+            ({"value": np.inf}, "does not fit its frames"),
+            ({"n_undefined": 2}, "does not fit its frames"),
+            ({"n_undefined": 3, "value": np.nan}, "does not fit its frames"),
+            ({"n_frames": 1}, "has fewer frames than in another run"),
+            ({"subject_id": "s1"}, "occurs twice"),
+            ({"arm": "gan", "generator_seed": "7"}, "has no run with generator seed 7 and segmenter seed 1"),
+        ],
+    )
+    def test_a_table_of_patients_that_contradicts_itself(self, change: dict[str, Any], message: str) -> None:
+        made = per_patient(study(2))
+        made.loc[0, list(change)] = list(change.values())
+        with pytest.raises(UserError, match=message):
+            require_per_patient(made)
+
+    def test_a_table_of_patients_that_lacks_one(self) -> None:
+        made = per_patient(study(2))
+        with pytest.raises(UserError, match="patient 's0' is missing"):
+            require_per_patient(made.iloc[1:])
 
 
 class TestCompare:
@@ -186,139 +226,162 @@ class TestCompare:
         assert tuple(comparison.columns) == COLUMNS
         # 3 cells and the overall row, 2 metrics, 2 arms.
         assert len(comparison) == 16
-        assert set(comparison["reference_arm"]) == {"real"}
+        assert set(comparison["reference_arm"]) == {"plain"}
 
     def test_numbers_against_scipy_and_numpy(self) -> None:
         from scipy import stats
 
-        per_case = study()
-        comparison = table(per_case)
-        got = row(comparison, view="4ch", structure="RV", metric="dice", arm="pggan/synthetic")
-        cell = per_case.query("view == '4ch' and structure == 'RV' and metric == 'dice'")
+        per_frame = study()
+        comparison = table(per_frame)
+        got = row(comparison, view="4ch", structure="RV", metric="overlap", arm="gan")
+        cell = per_frame.query("view == '4ch' and structure == 'RV' and metric == 'overlap'")
         arm, reference = (
-            cell[cell["generator"] == generator].groupby("subject_id")["value"].mean() for generator in ("pggan", "")
+            cell[cell["arm"] == generator].groupby("subject_id")["value"].mean() for generator in ("gan", "plain")
         )
         difference = arm - reference
         assert got["n_subjects"] == 20
-        assert got["mean_arm"] == pytest.approx(arm.mean())
-        assert got["mean_reference"] == pytest.approx(reference.mean())
-        assert got["mean_difference"] == pytest.approx(difference.mean())
-        assert got["sd_paired"] == pytest.approx(difference.std())
+        # Scores of patients have six significant digits.
+        assert got["mean_arm"] == pytest.approx(arm.mean(), abs=1e-6)
+        assert got["mean_reference"] == pytest.approx(reference.mean(), abs=1e-6)
+        assert got["mean_difference"] == pytest.approx(difference.mean(), abs=1e-6)
+        assert got["sd_paired"] == pytest.approx(difference.std(), abs=1e-6)
         assert got["p_wilcoxon"] == pytest.approx(stats.wilcoxon(difference).pvalue)
         quartiles = [got[f"{name}_arm"] for name in ("q1", "median", "q3")]
-        assert quartiles == pytest.approx(np.percentile(arm, [25, 50, 75]).tolist())
-        assert got["variation_reference"] == pytest.approx(np.median(1 - reference))
+        assert quartiles == pytest.approx(np.percentile(arm, [25, 50, 75]).tolist(), abs=1e-6)
+        assert got["variation_reference"] == pytest.approx(np.median(1 - reference), abs=1e-6)
         assert got["ci_low"] < got["ci90_low"] < got["mean_difference"] < got["ci90_high"] < got["ci_high"]
 
     def test_the_overall_row_averages_a_patient_first(self) -> None:
-        per_case = study()
-        got = row(table(per_case), view="all", structure="mean", metric="dice", arm="oracle/synthetic")
-        dice = per_case[per_case["metric"] == "dice"]
-        by_cell = dice.groupby(["generator", "subject_id", "view", "structure"])["value"].mean()
-        by_patient = by_cell.groupby(["generator", "subject_id"]).mean()
-        difference = by_patient["oracle"] - by_patient[""]
-        assert got["mean_difference"] == pytest.approx(difference.mean())
-        assert got["sd_paired"] == pytest.approx(difference.std())
+        per_frame = study()
+        got = row(table(per_frame), view="all", structure="mean", metric="overlap", arm="check")
+        dice = per_frame[per_frame["metric"] == "overlap"]
+        by_cell = dice.groupby(["arm", "subject_id", "view", "structure"])["value"].mean()
+        by_patient = by_cell.groupby(["arm", "subject_id"]).mean()
+        difference = by_patient["check"] - by_patient["plain"]
+        assert got["mean_difference"] == pytest.approx(difference.mean(), abs=1e-6)
+        assert got["sd_paired"] == pytest.approx(difference.std(), abs=1e-6)
         assert got["n_subjects"] == 20
 
     def test_seeds_are_not_patients(self) -> None:
         # 20 patients with 4 runs are 20 pairs. Taken as 80, the same difference would get a far smaller p.
         from scipy import stats
 
-        per_case = study()
-        got = row(table(per_case), view="sax", structure="LV", metric="dice", arm="oracle/synthetic")
-        cell = per_case.query("view == 'sax' and metric == 'dice'")
+        per_frame = study()
+        got = row(table(per_frame), view="sax", structure="LV", metric="overlap", arm="check")
+        cell = per_frame.query("view == 'sax' and metric == 'overlap'")
         pooled = [
-            cell[(cell["generator"] == generator) & (cell["generator_seed"] != "1")]["value"].to_numpy()
-            for generator in ("oracle", "")
+            cell[(cell["arm"] == generator) & (cell["generator_seed"] != "1")]["value"].to_numpy()
+            for generator in ("check", "plain")
         ]
         assert got["n_subjects"] == 20
         assert got["p_wilcoxon"] != pytest.approx(stats.wilcoxon(pooled[0], pooled[1]).pvalue, rel=0.1)
 
     def test_verdicts(self) -> None:
         comparison = table(study())
-        for metric, of_pggan in (("dice", "worse"), ("hd95", "worse")):
-            got = comparison[(comparison["metric"] == metric) & (comparison["arm"] == "pggan/synthetic")]
-            assert set(got["verdict"]) == {of_pggan}
-        oracle = comparison[comparison["arm"] == "oracle/synthetic"]
-        assert set(oracle[oracle["metric"] == "dice"]["verdict"]) <= {"equivalent", "significant but negligible"}
-        # HD95 has no margin, so nothing about it can be equivalent or negligible.
-        assert set(oracle[oracle["metric"] == "hd95"]["verdict"]) <= {"better", "worse", "inconclusive"}
+        for metric, of_gan in (("overlap", "worse"), ("distance", "worse")):
+            got = comparison[(comparison["metric"] == metric) & (comparison["arm"] == "gan")]
+            assert set(got["verdict"]) == {of_gan}
+        check = comparison[comparison["arm"] == "check"]
+        assert set(check[check["metric"] == "overlap"]["verdict"]) <= {"equivalent", "significant but negligible"}
+        # A distance has no margin, so nothing about it can be equivalent or negligible.
+        assert set(check[check["metric"] == "distance"]["verdict"]) <= {"better", "worse", "inconclusive"}
 
     def test_margin_columns_need_a_margin(self) -> None:
         comparison = table(study())
-        without = comparison["metric"] == "hd95"
-        for column in ("n_needed", "p_tost", "variation_arm", "variation_reference"):
+        without = comparison["metric"] == "distance"
+        for column in ("p_tost", "variation_arm", "variation_reference"):
             assert comparison[without][column].isna().all()
             assert comparison[~without][column].notna().all()
 
-    def test_holm_runs_over_all_rows_of_a_metric(self) -> None:
+    def test_variation_is_printed_of_the_metrics_that_have_it(self) -> None:
+        assert table(study(), variation=[])[["variation_arm", "variation_reference"]].isna().all(axis=None)
+
+    @pytest.mark.parametrize(("controls", "sizes"), [((), {8}), (("check",), {4})])
+    def test_holm_runs_over_a_metric_and_leaves_controls_out(self, controls: tuple[str, ...], sizes: set[int]) -> None:
         from statsmodels.stats.multitest import multipletests
 
-        comparison = table(study())
-        for _, family in comparison.groupby("metric"):
-            assert len(family) == 8
+        comparison = table(study(), controls=controls)
+        families = list(comparison.groupby(["metric", comparison["arm"].isin(controls)]))
+        for _, family in families:
             expected = multipletests(family["p_wilcoxon"], method="holm")[1]
             assert family["p_holm"].to_list() == pytest.approx(list(expected))
+        assert {len(family) for _, family in families} == sizes
+
+    def test_a_single_place_is_its_own_overall_row_and_is_tested_once(self) -> None:
+        comparison = table(study(cells=(("4ch", "LV"),)))
+        assert list(zip(comparison["view"], comparison["structure"], strict=True)) == [("4ch", "LV")] * 4
+        assert comparison["overall"].all()
+        # Two arms: the smaller p-value is doubled, not multiplied by the four rows of a table with a copy.
+        family = comparison[comparison["metric"] == "overlap"]
+        assert family["p_holm"].min() == pytest.approx(2 * family["p_wilcoxon"].min())
+
+    def test_overall_rows_are_found_in_memory_and_in_a_file(self) -> None:
+        for cells, place in (((("4ch", "LV"), ("sax", "LV")), ("all", "mean")), ((("sax", "LV"),), ("sax", "LV"))):
+            comparison = table(study(8, cells))
+            for found in (comparison, pd.read_csv(io.StringIO(comparison.to_csv(index=False)))):
+                rows = overall_rows(found)
+                assert set(zip(rows["view"], rows["structure"], strict=True)) == {place}
+                assert sorted(zip(rows["metric"], rows["arm"], strict=True)) == [
+                    ("distance", "check"), ("distance", "gan"), ("overlap", "check"), ("overlap", "gan"),
+                ]  # fmt: skip
 
     def test_same_rng_same_table_and_other_arms_do_not_matter(self) -> None:
-        per_case = study()
-        first, again = table(per_case), table(per_case.sample(frac=1, random_state=1))
+        per_frame = study()
+        first, again = table(per_frame), table(per_frame.sample(frac=1, random_state=1))
         keys = ["metric", "arm", "view", "structure"]
         pd.testing.assert_frame_equal(
             first.sort_values(keys, ignore_index=True), again.sort_values(keys, ignore_index=True), rtol=1e-12
         )
-        alone = table(per_case[per_case["generator"] != "oracle"])
-        kept = first[first["arm"] == "pggan/synthetic"].reset_index(drop=True)
-        unadjusted = [column for column in COLUMNS if column not in ("p_holm", "verdict")]
+        alone = table(per_frame[per_frame["arm"] != "check"])
+        kept = first[first["arm"] == "gan"].reset_index(drop=True)
+        unadjusted = [column for column in COLUMNS if column not in ("p_holm", "verdict", *LIMIT_COLUMNS)]
         pd.testing.assert_frame_equal(alone[unadjusted], kept[unadjusted])
 
     def test_another_reference_arm(self) -> None:
-        forth = row(table(study()), view="4ch", structure="LV", metric="dice", arm="pggan/synthetic")
-        back = row(
-            table(study(), reference_arm="pggan/synthetic"), view="4ch", structure="LV", metric="dice", arm="real"
-        )
+        forth = row(table(study()), view="4ch", structure="LV", metric="overlap", arm="gan")
+        back = row(table(study(), reference_arm="gan"), view="4ch", structure="LV", metric="overlap", arm="plain")
         assert back["mean_difference"] == pytest.approx(-forth["mean_difference"])
         assert (forth["verdict"], back["verdict"]) == ("worse", "better")
 
     def test_a_patient_without_a_view_is_not_undefined(self) -> None:
-        per_case = study()
-        per_case = per_case[~((per_case["subject_id"] == "s4") & (per_case["view"] == "sax"))]
-        comparison = table(per_case)
+        per_frame = study()
+        per_frame = per_frame[~((per_frame["subject_id"] == "s4") & (per_frame["view"] == "sax"))]
+        comparison = table(per_frame)
         assert (comparison["n_undefined"] == 0).all()
         assert set(comparison[comparison["view"] == "sax"]["n_subjects"]) == {19}
         assert set(comparison[comparison["view"] == "all"]["n_subjects"]) == {20}
 
     def test_too_few_patients_give_no_interval_and_no_verdict(self) -> None:
         comparison = table(study(5))
-        assert comparison[["ci_low", "ci90_high", "p_wilcoxon", "p_holm", "n_needed"]].isna().all(axis=None)
+        assert comparison[["ci_low", "ci90_high", "p_wilcoxon", "p_holm", "patients_needed"]].isna().all(axis=None)
         assert comparison["mean_difference"].notna().all()
         assert set(comparison["verdict"]) == {"inconclusive"}
+        assert set(comparison["limited_by"]) == {"patients"}
 
 
 class TestUndefined:
     """Undefined scores are counted; they are never scored, and never leave one side of a pair alone."""
 
     def test_a_patient_undefined_in_one_run_of_one_arm_makes_no_pair(self) -> None:
-        per_case = study()
-        lost = (per_case["subject_id"] == "s7") & (per_case["view"] == "sax") & (per_case["metric"] == "dice")
-        lost &= (per_case["generator_seed"] == "1") & (per_case["segmenter_seed"] == 1)
-        comparison = table(undefine(per_case, lost))
-        mine = row(comparison, view="sax", structure="LV", metric="dice", arm="pggan/synthetic")
+        per_frame = study()
+        lost = (per_frame["subject_id"] == "s7") & (per_frame["view"] == "sax") & (per_frame["metric"] == "overlap")
+        lost &= (per_frame["generator_seed"] == "1") & (per_frame["segmenter_seed"] == "1")
+        comparison = table(undefine(per_frame, lost))
+        mine = row(comparison, view="sax", structure="LV", metric="overlap", arm="gan")
         assert (mine["n_subjects"], mine["n_undefined"]) == (19, 1)
-        without = table(per_case[~((per_case["subject_id"] == "s7") & (per_case["view"] == "sax"))])
-        same = row(without, view="sax", structure="LV", metric="dice", arm="pggan/synthetic")
+        without = table(per_frame[~((per_frame["subject_id"] == "s7") & (per_frame["view"] == "sax"))])
+        same = row(without, view="sax", structure="LV", metric="overlap", arm="gan")
         assert mine["mean_reference"] == pytest.approx(same["mean_reference"])
         assert mine["mean_difference"] == pytest.approx(same["mean_difference"])
         # The other arm keeps its pair, and so does the other metric.
-        other = row(comparison, view="sax", structure="LV", metric="dice", arm="oracle/synthetic")
+        other = row(comparison, view="sax", structure="LV", metric="overlap", arm="check")
         assert (other["n_subjects"], other["n_undefined"]) == (20, 0)
-        assert row(comparison, view="sax", metric="hd95", arm="pggan/synthetic")["n_undefined"] == 0
+        assert row(comparison, view="sax", metric="distance", arm="gan")["n_undefined"] == 0
 
     def test_undefined_in_the_reference_alone(self) -> None:
-        per_case = study()
-        lost = (per_case["subject_id"] == "s7") & (per_case["structure"] == "RV") & (per_case["generator"] == "")
-        comparison = table(undefine(per_case, lost & (per_case["segmenter_seed"] == 0)))
+        per_frame = study()
+        lost = (per_frame["subject_id"] == "s7") & (per_frame["structure"] == "RV") & (per_frame["arm"] == "plain")
+        comparison = table(undefine(per_frame, lost & (per_frame["segmenter_seed"] == "0")))
         right = comparison[comparison["structure"] == "RV"]
         assert set(right["n_subjects"]) == {19}
         assert set(right["n_undefined"]) == {1}
@@ -326,25 +389,25 @@ class TestUndefined:
 
     def test_the_overall_row_leaves_the_place_out_of_both_arms(self) -> None:
         # s7 is easy in sax. If only one arm lost sax, his difference would be one between views, not between arms.
-        per_case = study()
-        per_case.loc[(per_case["subject_id"] == "s7") & (per_case["view"] == "sax"), "value"] += 0.5
-        lost = (per_case["subject_id"] == "s7") & (per_case["view"] == "sax") & (per_case["generator"] == "oracle")
-        got = row(table(undefine(per_case, lost)), view="all", metric="dice", arm="oracle/synthetic")
+        per_frame = study()
+        per_frame.loc[(per_frame["subject_id"] == "s7") & (per_frame["view"] == "sax"), "value"] += 0.5
+        lost = (per_frame["subject_id"] == "s7") & (per_frame["view"] == "sax") & (per_frame["arm"] == "check")
+        got = row(table(undefine(per_frame, lost)), view="all", metric="overlap", arm="check")
         assert (got["n_subjects"], got["n_undefined"]) == (20, 1)
         assert abs(got["mean_difference"]) < 0.005
 
     def test_undefined_is_not_scored_one(self) -> None:
         # Scored 1, an arm that never finds anything in empty frames would gain on every such patient.
-        per_case = study(8, (("4ch", "LV"),))
-        subjects = per_case["subject_id"].isin([f"s{index}" for index in range(4)])
-        got = table(undefine(per_case, subjects & (per_case["generator"] == "pggan")))
-        mine = row(got, view="4ch", metric="dice", arm="pggan/synthetic")
+        per_frame = study(8, (("4ch", "LV"),))
+        subjects = per_frame["subject_id"].isin([f"s{index}" for index in range(4)])
+        got = table(undefine(per_frame, subjects & (per_frame["arm"] == "gan")))
+        mine = row(got, view="4ch", metric="overlap", arm="gan")
         assert mine["mean_arm"] < 0.95
         assert (mine["n_subjects"], mine["n_undefined"], mine["verdict"]) == (4, 4, "inconclusive")
 
     def test_nothing_defined_at_all(self) -> None:
-        per_case = study(8)
-        comparison = table(undefine(per_case, per_case["structure"] == "RV"))
+        per_frame = study(8)
+        comparison = table(undefine(per_frame, per_frame["structure"] == "RV"))
         gone = comparison[comparison["structure"] == "RV"]
         assert (gone["n_subjects"] == 0).all()
         assert (gone["n_undefined"] == 8).all()
@@ -355,15 +418,15 @@ class TestUndefined:
 
 
 def test_variance_table() -> None:
-    per_case = study(30)
-    lost = (per_case["subject_id"] == "s7") & (per_case["view"] == "sax")
-    variances = variance_table(undefine(per_case, lost))
-    got = row(variances, view="4ch", structure="LV", metric="dice", arm="pggan/synthetic")
+    per_frame = study(30)
+    lost = (per_frame["subject_id"] == "s7") & (per_frame["view"] == "sax")
+    variances = variance_table(per_patient(undefine(per_frame, lost)))
+    got = row(variances, view="4ch", structure="LV", metric="overlap", arm="gan")
     assert got["n_subjects"] == 30
     # Frames' noise of 0.004, averaged over two.
     assert got["sd_residual"] == pytest.approx(0.004 / np.sqrt(2), rel=0.25)
     assert got["sd_patient"] == pytest.approx(0.02, rel=0.3)
     assert got["sd_generator_seed"] < 0.002
-    real = row(variances, view="sax", structure="LV", metric="dice", arm="real")
+    real = row(variances, view="sax", structure="LV", metric="overlap", arm="plain")
     assert real["n_subjects"] == 29
     assert np.isnan(real["sd_generator_seed"])

@@ -27,7 +27,9 @@ def _edit_params(folder: Path, edit: dict[str, Any]) -> None:
 
 
 def _script(workspace: Workspace, function: str) -> subprocess.CompletedProcess[str]:
-    return workspace.run("env", "BASE=main", "STUDY=studies/smoke", "bash", str(workspace.root / "ci/dice-gate.sh"), function)
+    return workspace.run(
+        "env", "BASE=main", "STUDY=studies/smoke", "bash", str(workspace.root / "ci/dice-gate.sh"), function
+    )
 
 
 def _run(workspace: Workspace, *functions: str) -> None:

@@ -3,37 +3,53 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
-from figures_factory import comparison_table, curves_table, per_subject_table, site_tables
+from figures_factory import (
+    ARMS,
+    DICE,
+    DISPLAY,
+    HD95,
+    comparison_table,
+    curves_table,
+    per_patient_table,
+    site_tables,
+)
 
+from augbench.core.study import Names
 from augbench.report import charts
-from augbench.report.arms import sort_arms
-from augbench.report.distribution import axis_floor, n_below, patient_means
+from augbench.report.display import Display
+from augbench.report.distribution import axis_limits, n_outside, patient_means
 from augbench.report.dose import dose_rows, line_rows
 from augbench.report.forest import forest_rows
 from augbench.report.seeds import run_means
 
-PER_SUBJECT = per_subject_table({"sax": ("LV", "RV")}, subjects=8)
-COMPARISON = comparison_table(PER_SUBJECT)
-SITES, DOSE = site_tables(PER_SUBJECT)
+PATIENTS = per_patient_table({"sax": ("LV", "RV")}, subjects=8)
+SCORES = PATIENTS[PATIENTS["metric"] == "dice"]
+COMPARISON = comparison_table(PATIENTS)
+COMPARISON = COMPARISON[COMPARISON["metric"] == "dice"]
+SITES, DOSE = site_tables(PATIENTS)
 
 
-def test_arms_are_ordered_real_synthetic_mixed_by_ratio_controls() -> None:
-    arms = ["oracle/synthetic", "pggan/mixed-10", "pggan/mixed-2", "pggan/synthetic", "real", "dcgan/mixed-0.5"]
-    assert sort_arms(arms) == [
-        *("real", "dcgan/mixed-0.5", "pggan/synthetic", "pggan/mixed-2", "pggan/mixed-10", "oracle/synthetic")
+def test_arms_are_ordered_reference_studied_controls() -> None:
+    """By role, then as they are declared: a name is never parsed."""
+    assert DISPLAY.sort_arms(reversed([one.name for one in ARMS])) == [
+        *("real", "pggan-synthetic", "pggan-mixed-1", "pggan-mixed-8", "fastgan-synthetic", "oracle", "memoriser")
+    ]
+    assert DISPLAY.sort_generators({"oracle", "fastgan", "memoriser", "pggan"}) == [
+        *("pggan", "fastgan", "oracle", "memoriser")
     ]
 
 
 def test_forest_draws_exactly_the_numbers_of_the_comparison() -> None:
-    rows = COMPARISON[COMPARISON["metric"] == "dice"]
+    rows = COMPARISON
     drawn: list[pd.DataFrame] = []
-    for panel in charts.panels(charts.forest(COMPARISON)):
+    for panel in charts.panels(charts.forest(COMPARISON, 0.01)):
         specification = panel.to_dict()
         tables = [table for table in specification["datasets"].values() if "mean_difference" in table[0]]
         assert len(tables) == 1
@@ -49,15 +65,15 @@ def test_forest_draws_exactly_the_numbers_of_the_comparison() -> None:
 
 
 def test_forest_band_is_the_margin() -> None:
-    panel = charts.panels(charts.forest(COMPARISON, margin=0.02))[0].to_dict()
+    panel = charts.panels(charts.forest(COMPARISON, 0.02))[0].to_dict()
     assert [{"low": -0.02, "high": 0.02}] in panel["datasets"].values()
 
 
 def test_forest_puts_the_overall_mean_last_and_keeps_undefined_rows_out() -> None:
     table = COMPARISON.copy()
     table.loc[(table["view"] == "sax") & (table["structure"] == "RV"), "mean_difference"] = float("nan")
-    labels = forest_rows(table[table["arm"] == "pggan/synthetic"])["label"].to_list()
-    assert labels == ["short axis LV", "mean of all"]
+    labels = forest_rows(table[table["arm"] == "pggan-synthetic"], DISPLAY)["label"].to_list()
+    assert labels == ["short-axis LV", "mean of all"]
 
 
 def test_patients_are_averaged_over_seeds_before_they_are_drawn() -> None:
@@ -68,19 +84,42 @@ def test_patients_are_averaged_over_seeds_before_they_are_drawn() -> None:
     assert len(patient_means(table)) == 2
 
 
-def test_scores_left_of_the_axis_are_counted() -> None:
-    values = [0.0, *[0.8 + 0.001 * index for index in range(199)]]
+def test_without_a_margin_there_is_no_band() -> None:
+    assert "mark_rect" not in str(charts.panels(charts.forest(COMPARISON, None))[0].to_dict())
+    assert "rect" not in [
+        layer["mark"]["type"] for layer in charts.forest(COMPARISON, None).to_dict()["hconcat"][0]["layer"]
+    ]
+
+
+@pytest.mark.parametrize("scale", [0.001, 1, 400])
+def test_ticks_are_few_and_round_at_any_size(scale: float) -> None:
+    numbers = ["mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high"]
+    table = COMPARISON.assign(**{name: COMPARISON[name] * scale for name in numbers})
+    panel = charts.panels(charts.forest(table, None))[0].to_dict()
+    ticks = panel["layer"][-1]["encoding"]["x"]["axis"]["values"]
+    assert 3 <= len(ticks) <= 5
+    assert ticks[len(ticks) // 2] == 0
+    assert len({round(high - low, 9) for low, high in pairwise(ticks)}) == 1
+
+
+@pytest.mark.parametrize(("metric", "bad"), [(DICE, 0.0), (HD95, 90.0)])
+def test_failures_beyond_the_axis_are_counted(metric: Any, bad: float) -> None:
+    level = 0.8 if metric is DICE else 5.0
+    values = [bad, *[level + 0.001 * index for index in range(199)]]
     table = pd.DataFrame({"subject_id": [f"s{index}" for index in range(200)], "value": values})
-    table = table.assign(view="sax", structure="LV", metric="dice", arm="real", generator_seed="", segmenter_seed="0")
-    assert axis_floor(table["value"]) == pytest.approx(0.8)
-    assert n_below(table) == 1
+    table = table.assign(view="sax", structure="LV", arm="real", generator_seed="", segmenter_seed="0")
+    low, high = axis_limits(table["value"], metric)
+    assert (low, high) == ((0.8, 1.0) if metric is DICE else (5.0, 5.2))
+    assert n_outside(table, metric) == 1
 
 
 def test_dose_lines_start_at_real_and_leave_synthetic_only_out() -> None:
-    lines = line_rows(dose_rows(DOSE))
+    rows = dose_rows(DOSE, DISPLAY)
+    lines = line_rows(rows, "real")
     assert set(lines["line"]) == {"pggan"}
-    assert lines[lines["site"] == "external"]["label"].to_list() == ["real only", "1", "8"]
-    assert "oracle" not in set(dose_rows(DOSE)["generator"])
+    assert lines[lines["site"] == "external"]["label"].to_list() == ["real", "1", "8"]
+    assert not {"oracle", "memoriser"} & set(rows["generator"])
+    assert set(rows.loc[rows["arm"] == "pggan-synthetic", "label"]) == {"synthetic"}
 
 
 def test_networks_are_averaged_over_structures_not_over_rows() -> None:
@@ -93,14 +132,14 @@ def test_networks_are_averaged_over_structures_not_over_rows() -> None:
 @pytest.mark.parametrize(
     "chart",
     [
-        charts.dice_distribution(PER_SUBJECT),
-        charts.forest(COMPARISON),
-        charts.dose_response(DOSE),
-        charts.site_drop(SITES),
+        charts.score_distribution(SCORES, DICE, DISPLAY),
+        charts.forest(COMPARISON, 0.01, display=DISPLAY),
+        charts.dose_response(DOSE, DICE, DISPLAY),
+        charts.site_drop(SITES, DICE, DISPLAY),
         charts.training_curves(curves_table()),
-        charts.seed_spread(PER_SUBJECT),
+        charts.seed_spread(SCORES, DICE, DISPLAY),
     ],
-    ids=["dice", "forest", "dose", "sites", "curves", "seeds"],
+    ids=["scores", "forest", "dose", "sites", "curves", "seeds"],
 )
 def test_every_chart_renders_as_whole_and_well_formed(chart: Any) -> None:
     text = charts.to_svg(chart, "figure-1")
@@ -122,11 +161,20 @@ def test_events_stand_in_the_training_curves_as_words_where_they_happened() -> N
     assert text.count("rolled back (seed 1)</text>") == 3
 
 
+def test_every_patient_is_drawn_once_although_dots_are_joined() -> None:
+    """Each arm and structure has eight patients; those beyond the axis are triangles of their own."""
+    panel = charts.panels(charts.score_distribution(SCORES, DICE, DISPLAY))[0]
+    text = charts.to_svg(panel)
+    dots = len(re.findall(r"M[-0-9.]+ [-0-9.]+h0", text))
+    assert dots == len(patient_means(SCORES)) - n_outside(SCORES, DICE)
+
+
 def test_the_same_table_gives_the_same_bytes() -> None:
-    assert charts.to_svg(charts.forest(COMPARISON)) == charts.to_svg(charts.forest(COMPARISON))
+    assert charts.to_svg(charts.forest(COMPARISON, 0.01)) == charts.to_svg(charts.forest(COMPARISON, 0.01))
 
 
 def test_markup_in_a_name_stays_text_in_the_drawing() -> None:
-    text = charts.to_svg(charts.site_drop(SITES.replace("real", "<script>alert(1)</script>")))
+    display = Display(Names(arms={"real": "<script>alert(1)</script>"}), ARMS)
+    text = charts.to_svg(charts.site_drop(SITES, DICE, display))
     assert "<script" not in text
     assert "&lt;script&gt;" in text

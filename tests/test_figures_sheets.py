@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
-from figures_factory import hearts
+from figures_factory import DICE, STRUCTURES, STUDY, hearts
 from PIL import Image, ImageColor
 
-from augbench.report.arms import STRUCTURE_COLOURS
-from augbench.report.sheets import Example, contact_sheet, example_segmentations
+from augbench.report import sheets
+from augbench.report.sheets import Example
+
+
+def contact_sheet(images: np.ndarray, labels: np.ndarray, **options: Any) -> bytes:
+    return sheets.contact_sheet(images, labels, structures=STRUCTURES, colours=STUDY.colours, **options)
+
+
+def example_segmentations(rows: list[Example], **options: Any) -> bytes:
+    return sheets.example_segmentations(rows, DICE, structures=STRUCTURES, colours=STUDY.colours, **options)
 
 
 def _pixels(png: bytes) -> np.ndarray:
@@ -30,7 +39,7 @@ def test_frames_without_mask_are_grey_on_both_sides() -> None:
     pixels = _pixels(contact_sheet(images, np.zeros_like(images), columns=1, scale=1))
     np.testing.assert_array_equal(pixels[:, :16], pixels[:, 16:])
     np.testing.assert_array_equal(pixels[..., 0], pixels[..., 2])
-    assert np.abs(pixels[:, :16, 0] - images[0]).max() <= 1
+    assert np.abs(pixels[:, :16, 0] - images[0]).max() <= 2
 
 
 def test_outlines_have_the_structure_colour_exactly_and_lie_inside() -> None:
@@ -38,8 +47,8 @@ def test_outlines_have_the_structure_colour_exactly_and_lie_inside() -> None:
     label = np.zeros((1, 16, 16), np.uint8)
     label[0, 4:12, 4:12] = 3
     overlay = _pixels(contact_sheet(image, label, columns=1, scale=1))[:, 16:]
-    assert (overlay[4, 4:12] == ImageColor.getrgb(STRUCTURE_COLOURS["RV"])).all()
-    tint = [round(0.72 * 120 + 0.28 * part) for part in ImageColor.getrgb(STRUCTURE_COLOURS["RV"])]
+    assert (overlay[4, 4:12] == ImageColor.getrgb(STUDY.colours["RV"])).all()
+    tint = [round(0.58 * 120 + 0.42 * part) for part in ImageColor.getrgb(STUDY.colours["RV"])]
     assert np.abs(overlay[7, 7] - tint).max() <= 4
     assert (overlay[3, 4:12] == overlay[0, 0]).all()
 
@@ -49,7 +58,7 @@ def test_enlarging_invents_no_label_between_two_others() -> None:
     label = np.ones((1, 16, 16), np.uint8)
     label[0, :, 8:] = 3
     sheet = _pixels(contact_sheet(np.full_like(label, 100), label, columns=1, scale=4))
-    myocardium = ImageColor.getrgb(STRUCTURE_COLOURS["MYO"])
+    myocardium = ImageColor.getrgb(STUDY.colours["MYO"])
     assert not (sheet == myocardium).all(axis=2).any()
 
 
@@ -66,7 +75,7 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
 def test_examples_have_a_row_a_case_and_a_column_an_arm() -> None:
     images, labels = hearts(2, size=56)
     rows = [
-        Example("best", "sax", "007", image, label, {"real": label, "pggan/synthetic": label}, {"real": 0.9})
+        Example("best", "sax", "007", image, label, {"real": label, "PG-GAN alone": label}, {"real": 0.9})
         for image, label in zip(images, labels, strict=True)
     ]
     pixels = _pixels(example_segmentations(rows, scale=4))
@@ -84,3 +93,13 @@ def test_a_long_name_does_not_run_into_the_next_tile() -> None:
         png = example_segmentations([Example("worst", "sax", name, images[0], labels[0], {}, {})])
         gaps.append(_pixels(png)[:, 224:228])
     np.testing.assert_array_equal(gaps[0], gaps[1])
+
+
+def test_structures_without_a_colour_of_their_own_take_the_palettes() -> None:
+    image = np.full((1, 16, 16), 120, np.uint8)
+    label = np.full((1, 16, 16), 2, np.uint8)
+    label[0, 4:12, 4:12] = 1
+    chosen = {"bb": "#009E73"}
+    sheet = _pixels(sheets.contact_sheet(image, label, columns=1, scale=1, structures=("aa", "bb"), colours=chosen))
+    assert (sheet[4, 20] == ImageColor.getrgb("#E69F00")).all()
+    assert (sheet[3, 20] == ImageColor.getrgb("#009E73")).all()

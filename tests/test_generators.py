@@ -9,15 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from augbench.core.artifacts import load_weights, save_weights
 from augbench.core.component import available, create
 from augbench.core.device import torch_device
 from augbench.core.errors import UserError
-from augbench.core.types import FRAME_COLUMNS, Frames, LabelScheme
+from augbench.core.types import FRAME_COLUMNS, Frames, LabelScheme, Pairs
+from augbench.generators.adversarial import model
+from augbench.generators.adversarial.model import AdversarialGenerator
 from augbench.generators.base import FitContext, FittedGenerator
 
-SIZE = 32  # the least that the phantom draws, for the oracle
+SIZE = 32
 SCHEME = LabelScheme(
     ("LV", "MYO", "RV", "RA", "LA"),
     {"4ch": ("LV", "MYO", "RV", "RA", "LA"), "2ch": ("LV", "MYO", "LA"), "sax": ("LV", "MYO", "RV")},
@@ -31,24 +34,34 @@ SEEDS = np.array([11, 2**62 + 5, 13, 14, 15, 16, 17], np.int64)
 VIEWS = ["4ch", "2ch", "sax", "sax", "2ch", "4ch", "4ch"]
 
 
-def toy_frames(count: int = 24, size: int = SIZE) -> Frames:
-    """Discs whose place tells the view, with the view's structures inside and noise on top."""
-    rng = np.random.default_rng(0)
+def toy_pair(view: str, rng: np.random.Generator, size: int) -> Pairs:
+    """Discs whose place tells the view, with the view's structures inside and noise on top; (2, size, size)."""
     rows, columns = np.mgrid[:size, :size] / size
-    pairs = np.zeros((count, 2, size, size), np.uint8)
+    pair = np.zeros((2, size, size), np.uint8)
+    for number, structure in enumerate(SCHEME.annotated[view]):
+        centre = 0.25 + 0.15 * number + rng.normal(0, 0.02)
+        pair[1][np.hypot(rows - centre, columns - 0.5) < 0.12] = SCHEME.value(structure)
+    pair[0] = np.clip(60 + 30 * pair[1] + rng.normal(0, 8, (size, size)), 0, 255)
+    return pair
+
+
+def toy_frames(count: int = 24, size: int = SIZE) -> Frames:
+    rng = np.random.default_rng(0)
     views = [SCHEME.views[i % 3] for i in range(count)]
-    for pair, view in zip(pairs, views, strict=True):
-        for number, structure in enumerate(SCHEME.annotated[view]):
-            centre = 0.25 + 0.15 * number + rng.normal(0, 0.02)
-            pair[1][np.hypot(rows - centre, columns - 0.5) < 0.12] = SCHEME.value(structure)
-        pair[0] = np.clip(60 + 30 * pair[1] + rng.normal(0, 8, (size, size)), 0, 255)
+    pairs = np.stack([toy_pair(view, rng, size) for view in views])
     table = pd.DataFrame(dict.fromkeys(FRAME_COLUMNS, "x"), index=range(count))
     return Frames(pairs, table.assign(view=views, spacing_mm=2.0), SCHEME)
 
 
-def fit(name: str, seed: int = 3, **changes: Any) -> tuple[FittedGenerator, FitContext]:
-    context = FitContext(seed, "phantom", {})
-    return create("generators", name, TINY.get(name, {}) | changes).fit(toy_frames(), context), context
+def toy_draw(views: list[str], seeds: NDArray[np.int64], image_size: int) -> Pairs:
+    """The process behind the toy frames: what the oracle is given."""
+    each = zip(views, seeds, strict=True)
+    return np.stack([toy_pair(view, np.random.default_rng(int(seed)), image_size) for view, seed in each])
+
+
+def fit(name: str, seed: int = 3, frames: Frames | None = None, **changes: Any) -> tuple[FittedGenerator, FitContext]:
+    context = FitContext(seed, draw=toy_draw)
+    return create("generators", name, TINY.get(name, {}) | changes).fit(frames or toy_frames(), context), context
 
 
 @pytest.fixture(scope="module", params=available("generators"))
@@ -97,7 +110,8 @@ def test_a_fit_leaves_the_global_generators_alone(fitted: tuple[str, FittedGener
 def test_state_goes_through_files_and_back(fitted: tuple[str, FittedGenerator], tmp_path: Path) -> None:
     name, generator = fitted
     save_weights(tmp_path / "generator.safetensors", *generator.state())
-    restored = create("generators", name, TINY.get(name, {})).restore(*load_weights(tmp_path / "generator.safetensors"))
+    weights = load_weights(tmp_path / "generator.safetensors")
+    restored = create("generators", name, TINY.get(name, {})).restore(*weights, draw=toy_draw)
     np.testing.assert_array_equal(restored.sample(VIEWS, SEEDS), generator.sample(VIEWS, SEEDS))
 
 
@@ -105,13 +119,28 @@ def test_a_restored_generator_samples_where_it_is_told_to(
     fitted: tuple[str, FittedGenerator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, generator = fitted
-    again = create("generators", name, TINY.get(name, {})).restore(*generator.state(), accelerator="cpu")
+    component = create("generators", name, TINY.get(name, {}))
+    again = component.restore(*generator.state(), accelerator="cpu", draw=toy_draw)
     np.testing.assert_array_equal(again.sample(VIEWS, SEEDS), generator.sample(VIEWS, SEEDS))
-    if name != "pggan":
+    if not isinstance(component, AdversarialGenerator):
         return
-    monkeypatch.setattr("augbench.generators.pggan.torch_device", lambda accelerator: torch.device("meta"))
-    network = create("generators", name, TINY[name]).restore(*generator.state(), accelerator="gpu").network  # type: ignore[attr-defined]
+    monkeypatch.setattr(model, "torch_device", lambda accelerator: torch.device("meta"))
+    network = component.restore(*generator.state(), accelerator="gpu").network  # type: ignore[attr-defined]
     assert {tensor.device.type for tensor in network.state_dict().values()} == {"meta"}
+
+
+def test_a_component_answers_for_its_needs(fitted: tuple[str, FittedGenerator]) -> None:
+    component = create("generators", fitted[0], TINY.get(fitted[0], {}))
+    component.require(SIZE, SCHEME.classes, len(SCHEME.views))
+    trained = isinstance(component, AdversarialGenerator)
+    assert (component.memory_bytes(SIZE, SCHEME.classes) > 0) == trained
+    seconds = component.fit_seconds(SIZE, SCHEME.classes, len(SCHEME.views))
+    assert (0 < seconds < 60) if trained else seconds == 0
+
+
+def test_the_oracle_needs_something_to_draw_from() -> None:
+    with pytest.raises(UserError, match=r"(?s)nothing to draw from.*remove the oracle"):
+        create("generators", "oracle").fit(toy_frames(3), FitContext(0))
 
 
 def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +148,8 @@ def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(UserError, match=r"no GPU was found[\s\S]*compute\.accelerator"):
         torch_device("gpu")
     assert torch_device("cpu").type == "cpu"
+    with pytest.raises(UserError, match="no GPU was found"):
+        create("generators", "pggan", TINY["pggan"]).fit(toy_frames(3), FitContext(0, accelerator="gpu"))
 
 
 def test_an_unknown_view_is_named(fitted: tuple[str, FittedGenerator]) -> None:
@@ -149,7 +180,7 @@ def test_pggan_writes_a_finite_curve_without_times() -> None:
 
 
 def test_pggan_learns_one_view_when_only_one_is_given() -> None:
-    context = FitContext(0, "phantom", {})
+    context = FitContext(0)
     generator = create("generators", "pggan", TINY["pggan"]).fit(toy_frames().where(view="sax"), context)
     assert generator.sample(["sax"], SEEDS[:1]).shape == (1, 2, SIZE, SIZE)
     with pytest.raises(UserError, match="2ch"):
@@ -176,7 +207,7 @@ def test_pggan_stops_with_a_message_when_a_loss_is_not_finite() -> None:
 @pytest.mark.parametrize(
     ("params", "size", "message"),
     [
-        ({"channels": [8, 8]}, 32, "extend 'generators.pggan.channels'"),
+        ({"channels": [8, 8]}, 32, "extend 'channels' of this generator"),
         ({"start_size": 64}, 32, "power of two from 64"),
         ({}, 48, "48 pixels"),
     ],
@@ -184,10 +215,14 @@ def test_pggan_stops_with_a_message_when_a_loss_is_not_finite() -> None:
 def test_pggan_refuses_frames_that_do_not_fit(params: dict[str, Any], size: int, message: str) -> None:
     generator = create("generators", "pggan", TINY["pggan"] | params)
     with pytest.raises(UserError, match=message):
-        generator.fit(toy_frames(3, size), FitContext(0, "phantom", {}))
+        generator.fit(toy_frames(3, size), FitContext(0))
+    with pytest.raises(UserError, match=message):
+        generator.require(size, SCHEME.classes, 3)
 
 
-@pytest.mark.parametrize("wrong", [{"batch_size": 6}, {"start_size": 12}, {"channels": [8, 0]}, {"loss": "hinge"}])
+@pytest.mark.parametrize(
+    "wrong", [{"batch_size": 6}, {"accumulation": 8}, {"start_size": 12}, {"channels": [8, 0]}, {"loss": "hinge"}]
+)
 def test_pggan_refuses_wrong_parameters(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match=r"generators\.pggan"):
+    with pytest.raises(UserError, match=next(iter(wrong))):
         create("generators", "pggan", wrong)

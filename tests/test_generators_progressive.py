@@ -9,23 +9,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from augbench.generators.adversarial.batches import upsample
+from augbench.generators.adversarial.frame_spec import FrameSpec, Scale
 from augbench.generators.pggan import PGGAN
-from augbench.generators.pggan.augment import Augment
-from augbench.generators.pggan.losses import Average, discriminator_loss, generator_loss, gradient_penalty, r1_penalty
 from augbench.generators.pggan.networks import (
     EqualConv,
     EqualLinear,
     NoisyActivation,
     ProgressiveDiscriminator,
     ProgressiveGenerator,
+    level,
     minibatch_std,
     pixel_norm,
-    upsample,
 )
-from augbench.generators.pggan.trainer import Phase, growth
 
 CHANNELS = (8, 6, 4)
-ALLOWED = torch.tensor([[True, True, True], [True, False, True]])
+SPEC = FrameSpec(16, ("one", "two"), ((True, True, True), (True, False, True)))
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -33,7 +32,7 @@ def rng(seed: int = 0) -> torch.Generator:
 
 
 def generator(*, noise: bool) -> ProgressiveGenerator:
-    return ProgressiveGenerator(CHANNELS, 5, ALLOWED, noise=noise, rng=rng())
+    return ProgressiveGenerator(SPEC, CHANNELS, 5, noise=noise, rng=rng())
 
 
 def test_equalised_learning_rate_scales_by_gain_over_root_fan_in() -> None:
@@ -110,10 +109,10 @@ def test_minibatch_std_refuses_an_incomplete_batch_and_has_finite_gradients_at_z
 def test_generator_output_is_an_image_and_probabilities(noise: bool) -> None:
     network = generator(noise=noise)
     view = torch.tensor([0, 1, 1, 0])
-    for stage in range(3):
-        code = torch.randn(4, network.code_size(stage), generator=rng(stage))
-        out = network(code, view, stage)
-        assert out.shape == (4, 4, 4 << stage, 4 << stage)
+    for scale in (Scale(4), Scale(8), Scale(16)):
+        code = torch.randn(4, network.code_size(scale), generator=rng(scale.side))
+        out = network(code, view, scale)
+        assert out.shape == (4, 4, scale.side, scale.side)
         torch.testing.assert_close(out[:, 1:].sum(1), torch.ones_like(out[:, 0]))
         assert (out[:, 1:] >= 0).all()
         # Class 1 does not exist in view 1.
@@ -123,44 +122,46 @@ def test_generator_output_is_an_image_and_probabilities(noise: bool) -> None:
 
 def test_fade_in_starts_at_the_previous_stage_upsampled_and_ends_at_the_new_one() -> None:
     network = generator(noise=False)
-    code, view = torch.randn(4, network.code_size(2), generator=rng()), torch.tensor([0, 1, 0, 1])
-    before = network(code, view, 1)
-    torch.testing.assert_close(network(code, view, 2, 0.0), upsample(before))
-    near = network(code, view, 2, 1.0 - 1e-6)
-    torch.testing.assert_close(near, network(code, view, 2, 1.0), atol=1e-4, rtol=1e-4)
+    code, view = torch.randn(4, network.code_size(Scale(16)), generator=rng()), torch.tensor([0, 1, 0, 1])
+    before = network(code, view, Scale(8))
+    torch.testing.assert_close(network(code, view, Scale(16, 0.0)), upsample(before))
+    near = network(code, view, Scale(16, 1.0 - 1e-6))
+    torch.testing.assert_close(near, network(code, view, Scale(16)), atol=1e-4, rtol=1e-4)
 
 
 def test_discriminator_fade_in_starts_at_the_previous_stage_of_the_averaged_frame() -> None:
-    network = ProgressiveDiscriminator(CHANNELS, 3, 2, rng=rng())
+    network = ProgressiveDiscriminator(SPEC, CHANNELS, rng=rng())
     x, view = torch.randn(4, 4, 16, 16, generator=rng(1)), torch.tensor([0, 1, 0, 1])
-    before = network(functional.avg_pool2d(x, 2), view, 1)
-    torch.testing.assert_close(network(x, view, 2, 0.0), before)
-    assert (network(x, view, 2, 0.5) != before).all()
+    before = network(functional.avg_pool2d(x, 2), view, Scale(8))
+    torch.testing.assert_close(network(x, view, Scale(16, 0.0)), before)
+    assert (network(x, view, Scale(16, 0.5)) != before).all()
 
 
 def test_discriminator_score_depends_on_the_view() -> None:
-    network = ProgressiveDiscriminator(CHANNELS, 3, 2, rng=rng())
+    network = ProgressiveDiscriminator(SPEC, CHANNELS, rng=rng())
     x = torch.randn(4, 4, 16, 16, generator=rng(1))
-    assert (network(x, torch.zeros(4, dtype=torch.int64), 2) != network(x, torch.ones(4, dtype=torch.int64), 2)).all()
+    one, two = (torch.full((4,), number) for number in (0, 1))
+    assert (network(x, one, Scale(16)) != network(x, two, Scale(16))).all()
 
 
 def test_noise_reaches_the_image_and_follows_the_code() -> None:
     network = generator(noise=True)
-    code, view = torch.randn(1, network.code_size(2), generator=rng()), torch.tensor([0])
+    scale = Scale(16)
+    code, view = torch.randn(1, network.code_size(scale), generator=rng()), torch.tensor([0])
     other = code.clone()
     other[:, -256:] = 0  # the map of the image's own noise
     # Untrained, noise has strength 0: it must not drown the image before its strength is learnt.
-    torch.testing.assert_close(network(code, view, 2), network(other, view, 2))
+    torch.testing.assert_close(network(code, view, scale), network(other, view, scale))
     nn.init.ones_(network.get_parameter("heads.2.weight")[-1:])
-    assert (network(code, view, 2)[:, 0] != network(other, view, 2)[:, 0]).any()
-    torch.testing.assert_close(network(code, view, 2)[:, 1:], network(other, view, 2)[:, 1:])
+    assert (network(code, view, scale)[:, 0] != network(other, view, scale)[:, 0]).any()
+    torch.testing.assert_close(network(code, view, scale)[:, 1:], network(other, view, scale)[:, 1:])
 
 
 def test_paper_scale_has_about_twenty_million_weights_a_side() -> None:
     channels = (512, 512, 512, 512, 256, 128, 64)
     sides = (
-        ProgressiveGenerator(channels, 512, ALLOWED, noise=True, rng=rng()),
-        ProgressiveDiscriminator(channels, 3, 2, rng=rng()),
+        ProgressiveGenerator(SPEC, channels, 512, noise=True, rng=rng()),
+        ProgressiveDiscriminator(SPEC, channels, rng=rng()),
     )
     for network in sides:
         assert 18e6 < sum(weight.numel() for weight in network.parameters()) < 28e6
@@ -169,104 +170,13 @@ def test_paper_scale_has_about_twenty_million_weights_a_side() -> None:
 def test_growth_schedule() -> None:
     params = PGGAN(total_kimg=12.0, start_size=8, growth_fraction=0.25, fade_fraction=0.5)
     # 3 kimg of growth to 64 pixels in 3 parts of 1 kimg, the first half of each a fade-in; the last fades after them.
-    assert growth(params, 0, 4) == Phase(1, 1.0)
-    assert growth(params, 999, 4) == Phase(1, 1.0)
-    assert growth(params, 1000, 4) == Phase(2, 0.0)
-    assert growth(params, 1250, 4) == Phase(2, 0.5)
-    assert growth(params, 1500, 4) == Phase(2, 1.0)
-    assert growth(params, 3000, 4) == Phase(4, 0.0)
-    assert growth(params, 3500, 4) == growth(params, 11999, 4) == Phase(4, 1.0)
+    expected = {0: Scale(8), 999: Scale(8), 1000: Scale(16, 0.0), 1250: Scale(16, 0.5), 1500: Scale(16)}
+    expected |= {3000: Scale(64, 0.0), 3500: Scale(64), 11999: Scale(64)}
+    assert {images: params.schedule(images, 64) for images in expected} == expected
     # Frames of the starting size need no growth; neither does a run that is told to have none.
-    assert growth(params, 0, 1) == Phase(1, 1.0)
-    assert growth(PGGAN(growth_fraction=0.0), 0, 4).stage == 4
+    assert params.schedule(0, 8) == Scale(8)
+    assert PGGAN(growth_fraction=0.0).schedule(0, 64).side == 64
 
 
-def test_logistic_losses_by_hand() -> None:
-    zero = torch.zeros(2)
-    assert discriminator_loss(zero, zero, wasserstein=False).item() == pytest.approx(2 * math.log(2))
-    assert generator_loss(zero, wasserstein=False).item() == pytest.approx(math.log(2))
-    # A discriminator that is sure and right has no loss; swapped arguments would give 40.
-    assert discriminator_loss(torch.tensor([20.0]), torch.tensor([-20.0]), wasserstein=False).item() < 1e-6
-
-
-def test_wasserstein_losses_by_hand() -> None:
-    real, synthetic = torch.tensor([3.0, 1.0]), torch.tensor([-1.0, 0.0])
-    assert discriminator_loss(real, synthetic, wasserstein=True).item() == pytest.approx(-2.5 + 0.001 * 5.0)
-    assert generator_loss(synthetic, wasserstein=True).item() == pytest.approx(0.5)
-
-
-def test_r1_of_a_linear_discriminator_is_half_its_squared_weights() -> None:
-    weight = torch.randn(2, 3, 3, generator=rng())
-    real = torch.randn(5, 2, 3, 3, generator=rng(1)).requires_grad_()
-    penalty = r1_penalty((real * weight).sum((1, 2, 3)), real)
-    torch.testing.assert_close(penalty, 0.5 * weight.square().sum())
-
-
-def test_r1_is_differentiated_with_respect_to_the_weights() -> None:
-    # Score w * x^2 / 2 has gradient w * x, so R1 is w^2 * mean(x^2) / 2 and its derivative w * mean(x^2).
-    weight = torch.tensor(3.0, requires_grad=True)
-    real = torch.tensor([1.0, 2.0]).view(2, 1, 1, 1).requires_grad_()
-    r1_penalty((weight * real.square() / 2).flatten(), real).backward()
-    assert weight.grad is not None
-    assert weight.grad.item() == pytest.approx(3.0 * 2.5)
-
-
-def test_gradient_penalty_of_a_linear_critic() -> None:
-    weight = torch.full((1, 2, 2), 1.5)  # norm 3
-    real, synthetic = torch.zeros(4, 1, 2, 2), torch.ones(4, 1, 2, 2)
-    penalty = gradient_penalty(lambda x: (x * weight).sum((1, 2, 3)), real, synthetic, rng())
-    assert penalty.item() == pytest.approx((3 - 1) ** 2)
-
-
-def test_gradient_penalty_looks_between_real_and_synthetic_frames() -> None:
-    seen: list[Tensor] = []
-
-    def critic(x: Tensor) -> Tensor:
-        seen.append(x)
-        return x.sum((1, 2, 3))
-
-    gradient_penalty(critic, torch.zeros(64, 1, 2, 2), torch.ones(64, 1, 2, 2), rng())
-    (between,) = seen
-    assert ((between >= 0) & (between <= 1)).all()
-    assert between.flatten(1).std(1).max() == 0, "one weight a frame"
-    assert between.mean().item() == pytest.approx(0.5, abs=0.15)
-
-
-def test_average_forgets_half_after_its_half_life() -> None:
-    network = nn.Linear(1, 1, bias=False)
-    nn.init.ones_(network.weight)
-    average = Average(network, half_life_kimg=0.5)
-    nn.init.zeros_(network.weight)
-    for _ in range(10):
-        average.update(50)
-    assert average.weights["weight"].item() == pytest.approx(0.5)
-    average.update(1000)
-    assert average.weights["weight"].item() == pytest.approx(0.125)
-
-
-def test_augmentation_treats_both_sides_alike_and_can_be_differentiated() -> None:
-    augment = Augment(0.1, 0.25, 0.5, rng())
-    x = torch.rand(4, 3, 8, 8, generator=rng(1)).requires_grad_()
-    augment.redraw(x.shape, x.device)
-    torch.testing.assert_close(augment(x), augment(x))
-    augment(x).sum().backward()
-    assert x.grad is not None
-    assert set(x.grad.unique().tolist()) <= {0.0, 1.0}
-
-
-def test_augmentation_off_changes_nothing_and_mask_noise_leaves_the_image() -> None:
-    x = torch.rand(4, 3, 8, 8, generator=rng(1))
-    for mask_noise in (0.0, 0.1):
-        augment = Augment(mask_noise, 0.0, 0.0, rng())
-        augment.redraw(x.shape, x.device)
-        torch.testing.assert_close(augment(x)[:, :1], x[:, :1])
-        deviation = (augment(x) - x)[:, 1:].std().item()
-        assert deviation == pytest.approx(mask_noise, rel=0.2)
-
-
-def test_augmentation_shifts_image_and_mask_together() -> None:
-    x = torch.rand(4, 1, 8, 8, generator=rng(1)).expand(4, 2, 8, 8)
-    augment = Augment(0.0, 0.25, 0.0, rng(3))
-    augment.redraw(x.shape, x.device)
-    torch.testing.assert_close(augment(x)[:, 0], augment(x)[:, 1])
-    assert (augment(x) != x).any()
+def test_levels_count_resolutions_from_four_pixels() -> None:
+    assert [level(side) for side in (4, 8, 16, 256)] == [0, 1, 2, 6]

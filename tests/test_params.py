@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,51 +12,62 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from augbench.core.arms import arms_of
+from augbench.core.component import create
 from augbench.core.errors import UserError
 from augbench.core.params import parse_params, read_params
-from augbench.core.runs import all_runs
+from augbench.core.study import read_study
+from augbench.datasets.base import Dataset
 from augbench.stages.check import check_components
 
 ROOT = Path(__file__).parent.parent
-PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
+STUDIES = [ROOT, *sorted(path.parent for path in (ROOT / "studies").glob("*/params.yaml"))]
 DEFAULT: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("path", [ROOT / "params.yaml", *PRESETS], ids=lambda path: path.stem)
-def test_every_preset_is_valid_down_to_its_components(path: Path) -> None:
-    check_components(read_params(path))
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda path: path.name)
+def test_every_study_is_valid_down_to_its_components(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    params = read_params()
+    # Images of patients are not in the repository.
+    check_components(params, build=create(Dataset, params.dataset.kind, params.dataset.options).can_draw)
 
 
-@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
-def test_every_preset_has_the_keys_of_the_default(path: Path) -> None:
-    preset = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert list(preset) == list(DEFAULT)
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda path: path.name)
+def test_the_words_of_every_study_speak_of_what_is_there(folder: Path) -> None:
+    params, words = read_params(folder / "params.yaml"), read_study(folder / "study.yaml")
+    arms = {arm.name for arm in arms_of(params)}
+    named = {name for target in words.targets for name in (target.arm, *target.others)}
+    if words.published:
+        named |= {words.published.arm, words.published.reference}
+    assert named | set(words.names.arms) <= arms
+    assert set(words.names.views) <= set(params.views)
+    assert set(words.names.cohorts) <= set(params.dataset.cohorts)
 
 
-def test_paper_presets_are_the_papers_study() -> None:
-    paper = read_params(ROOT / "presets/paper.yaml")
-    phantom = paper.datasets["phantom"]
-    assert (phantom["generator_subjects"], phantom["segmenter_subjects"], phantom["external_subjects"]) == (303, 42, 50)
-    assert (paper.image_size, paper.sampling.frames, paper.generator_cohort) == (256, 100_000, "generator")
-    equal = read_params(ROOT / "presets/paper-equal.yaml")
-    assert equal.generator_cohort == "segmenter"
-    assert equal.model_copy(update={"generator_cohort": "generator"}) == paper
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda path: path.name)
+def test_every_study_has_the_sections_of_the_default_and_says_what_it_is(folder: Path) -> None:
+    text = (folder / "params.yaml").read_text(encoding="utf-8")
+    assert list(yaml.safe_load(text)) == list(DEFAULT)
+    assert text.startswith("# ")
+    assert (folder / "dvc.yaml").resolve() == ROOT / "dvc.yaml"
 
 
-def test_runs_cover_every_arm_with_every_seed(smoke: Any) -> None:
+def test_runs_cover_every_arm_with_every_seed() -> None:
     params = read_params(ROOT / "params.yaml")
-    runs = all_runs(params)
-    assert len({run.name for run in runs}) == len(runs)
-    doses = len(params.regimes.mixed.synthetic_per_real)
-    seeds = len(params.segmenter_seeds)
-    pairs = seeds * len(params.generator_seeds)
-    assert len(runs) == seeds + len(params.compared) * (1 + doses) * pairs + len(params.controls) * seeds
-    assert [run.arm for run in runs][:seeds] == ["real"] * seeds
-    assert "pggan/mixed-1" in {run.arm for run in runs}
+    arms = arms_of(params)
+    assert [arm.role for arm in arms].index("reference") == 0
+    runs = [run for arm in arms for run in arm.runs]
+    assert len(set(runs)) == len(runs)
+    expected = sum(len(entry.seeds) for entry in params.arms.patients.values())
+    expected += sum(len(e.seeds) * len(params.generators[e.generator].seeds) for e in params.arms.generated.values())
+    assert len(runs) == expected
+    assert {run.name for run in arms[0].runs} == {"0", "1", "2"}
+    assert "1-2" in {run.name for run in arms[1].runs}
 
 
 def _edited(path: str, value: Any) -> dict[str, Any]:
-    content = copy.deepcopy(DEFAULT)
+    content = json.loads(json.dumps(DEFAULT))  # aliases become values of their own
     *parents, last = path.split(".")
     section = content
     for key in parents:
@@ -70,18 +81,27 @@ MISTAKES = [
     ("training.step", 5, r"unknown parameter 'training.step'[\s\S]*did you mean 'steps'"),
     ("training.steps", "many", r"'training.steps' is not valid[\s\S]*got:      'many'[\s\S]*integer"),
     ("training.steps", 0, r"'training.steps' is not valid[\s\S]*greater than or equal to 1"),
-    ("training.selection", "worst", r"'training.selection' is not valid[\s\S]*'best' or 'last'"),
+    ("training.selection", "worst", r"'training.selection' is not valid[\s\S]*'last' or 'best'"),
     ("seed", -1, r"'seed' is not valid"),
     ("views", [], r"'views' is not valid"),
     ("views", ["sax", "sax"], r"views lists a value twice"),
-    ("segmenter_seeds", [0, 0], r"segmenter_seeds lists a value twice"),
-    ("compared", ["pggann"], r"do not name every generator[\s\S]*remedy:"),
-    ("dataset", "fantom", r"dataset 'fantom' has no section"),
+    ("views", ["sax", "Sax"], r"two views differ in upper and lower case alone"),
+    ("arms.patients.real.seeds", [0, 0], r"arms.real.seeds lists a value twice"),
+    ("arms.generated.oracle.generator", "oracl", r"names something that is not there[\s\S]*did you mean 'oracle'"),
+    ("arms.generated.oracle.role", "control", r"'arms.generated.oracle.role' is not valid[\s\S]*negative control"),
+    ("arms.patients.real.role", "studied", r"one reference arm[\s\S]*0 arms"),
+    ("arms.patients.real.generator", "oracle", r"unknown parameter 'arms.patients.real.generator'"),
+    ("arms.patients.real.regme", {}, r"unknown parameter 'arms.patients.real.regme'[\s\S]*did you mean 'regime'"),
+    ("generators.pggan.cohort", "patients", r"generators.pggan.cohort names something that is not there"),
+    ("generators.pggan.cohort", "external", r"generators.pggan.cohort uses the external cohort"),
+    ("audit.held_out", "generator", r"held-out patients are those that a generator learns from"),
+    ("dataset.kind", 3, r"'dataset.kind' is not valid"),
     ("comparison.margins.dice", -0.01, r"'comparison.margins.dice' is not valid"),
-    ("regimes.mixed.synthetic_per_real", [0], r"'regimes.mixed.synthetic_per_real"),
-    ("label_source", "data/models/real-0", r"does not fit labelling 'joint'[\s\S]*data/labels"),
-    ("labelling", "pseudo", r"does not fit labelling 'pseudo'[\s\S]*data/models/real-0 or data/models/real-1"),
+    ("comparison.primary.arm", "real", r"compares the reference arm with itself"),
+    ("label_source", "data/models/real", r"does not fit labelling 'joint'[\s\S]*data/labels"),
+    ("labelling", "pseudo", r"does not fit labelling 'pseudo'[\s\S]*data/models/real"),
     ("compute.accelerator", "tpu", r"'cpu' or 'gpu'"),
+    ("compute.accelerator", "cuda", r"did you mean 'gpu'"),
 ]
 
 
@@ -91,7 +111,7 @@ def test_every_mistake_is_one_clear_message(path: str, value: Any, message: str)
         parse_params(_edited(path, value))
 
 
-@pytest.mark.parametrize("folder", ["data/models/real-0", "data/synthetic", "reports/mine"])
+@pytest.mark.parametrize("folder", ["data/models/real", "data/synthetic", "reports/mine"])
 def test_annotations_may_not_lie_where_a_stage_would_delete_them(folder: str) -> None:
     with pytest.raises(UserError, match="a folder that no stage writes"):
         parse_params({**DEFAULT, "labelling": "manual", "label_source": folder})
@@ -102,7 +122,7 @@ def test_a_misspelt_key_is_named_before_the_key_it_leaves_missing() -> None:
     with pytest.raises(UserError, match=r"unknown parameter 'sead'[\s\S]*did you mean 'seed'"):
         parse_params(content)
     del content["sead"]
-    with pytest.raises(UserError, match=r"parameter 'seed' is missing[\s\S]*presets/"):
+    with pytest.raises(UserError, match=r"parameter 'seed' is missing[\s\S]*studies/smoke"):
         parse_params(content)
 
 

@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_generators import TINY, VIEWS, toy_frames
+from test_generators import TINY, toy_frames
 from torch import Tensor, nn
 
 from augbench.core import layout
 from augbench.core.component import create
 from augbench.core.errors import UserError
 from augbench.core.types import Frames
-from augbench.generators.base import FitContext, FittedGenerator, TrainingDiverged
-from augbench.generators.pggan import PGGAN, build, trainer
-from augbench.generators.pggan.networks import GROUP
-from augbench.generators.pggan.trainer import Batches, Phase, Trainer
-from augbench.generators.pggan.training import MOST_RESCUES, Run
-from augbench.generators.pggan.watchdog import (
+from augbench.generators.adversarial.batches import Batches
+from augbench.generators.adversarial.frame_spec import GROUP, Scale, TrainingSet
+from augbench.generators.adversarial.guard import MOST_RESCUES, Guard
+from augbench.generators.adversarial.objective import Losses, Match
+from augbench.generators.adversarial.trainer import Trainer
+from augbench.generators.adversarial.watchdog import (
     COLLAPSED,
     D_WON,
     EXPLODED,
@@ -32,6 +32,8 @@ from augbench.generators.pggan.watchdog import (
     ROLLED_BACK,
     Watchdog,
 )
+from augbench.generators.base import FitContext, FittedGenerator, TrainingDiverged
+from augbench.generators.pggan import PGGAN
 from augbench.runtime.checkpoints import Checkpoints
 from augbench.stages import train_generator
 
@@ -67,7 +69,7 @@ def frames() -> Frames:
 
 def fit(checkpoints: Checkpoints | None = None, **changes: Any) -> tuple[str, list[dict[str, float | str]]]:
     """Hash of the weights, and the curve."""
-    context = FitContext(SEED, "phantom", {}, checkpoints=checkpoints)
+    context = FitContext(SEED, checkpoints=checkpoints)
     tensors, _ = create("generators", "pggan", PARAMS | changes).fit(frames(), context).state()
     digest = hashlib.sha256()
     for name in sorted(tensors):
@@ -79,20 +81,16 @@ def events(curve: list[dict[str, float | str]]) -> list[str]:
     return [event for row in curve for event in str(row["event"]).split("; ") if event]
 
 
-def new_run(**changes: Any) -> Run:
+def new_guard(**changes: Any) -> Guard:
     params = PGGAN(**PARAMS | {"growth_fraction": 0.0} | changes)
-    views = tuple(dict.fromkeys(VIEWS))
-    allowed = [[True] * 6] * len(views)
-    config = {"channels": params.channels, "latent_size": params.latent_size, "allowed": allowed,
-              "noise_injection": True}  # fmt: skip
-    context = FitContext(SEED, "phantom", {})
-    return Run(Trainer(params, frames(), views, context, lambda rng: build(config, rng)), context, len(views), SIDE)
+    context = FitContext(SEED)
+    return Guard(Trainer(params, TrainingSet.of(frames(), "view"), context), context)
 
 
-def finish(run: Run) -> list[str]:
-    while run.trainer.images < run.total:
-        run.step()
-    return events(run.curve)
+def finish(guard: Guard) -> list[str]:
+    while guard.trainer.images < guard.trainer.model.total_images:
+        guard.step()
+    return events(guard.curve)
 
 
 @pytest.fixture(scope="module")
@@ -121,20 +119,23 @@ def test_a_run_stopped_at_any_step_and_resumed_ends_in_the_same_bytes(
 
 def test_rows_and_growth_lie_where_the_stops_are_chosen(unkilled: tuple[str, Any]) -> None:
     assert [row["kimg"] * 1000 / 8 for row in unkilled[1]] == list(ROW_ENDS)
-    assert [trainer.growth(PGGAN(**PARAMS), 8 * step, 2).stage for step in (18, 19)] == [1, 2]
+    assert [PGGAN(**PARAMS).schedule(8 * step, SIDE).side for step in (18, 19)] == [8, 16]
 
 
 @pytest.mark.parametrize("loss", ["nonsaturating-r1", "wgan-gp"])
 def test_the_state_of_a_trainer_decides_its_next_steps(loss: str) -> None:
-    one = new_run(loss=loss, growth_fraction=0.25).trainer
+    one = new_guard(loss=loss, growth_fraction=0.25).trainer
     for step in range(22):
         one.step()
         if step in (0, 7, 18, 20):
             tensors, state = one.state()
-            other = new_run(loss=loss, growth_fraction=0.25).trainer
+            other = new_guard(loss=loss, growth_fraction=0.25).trainer
             other.load(tensors, state)
-            copies = [one.step() for _ in range(2)], [other.step() for _ in range(2)]
-            assert copies[0] == copies[1]
+            one.means()
+            for both in (one, other):
+                both.step()
+                both.step()
+            assert one.means() == other.means()
             after, again = one.state(), other.state()
             assert after[1] == again[1]
             assert after[0].keys() == again[0].keys()
@@ -150,40 +151,40 @@ def test_a_healthy_run_has_no_event_and_every_row_the_same_columns(unkilled: tup
     assert all(set(row) == set(columns) for row in curve)
 
 
-def poison(monkeypatch: pytest.MonkeyPatch, wrong: Callable[[Tensor, Phase], bool]) -> None:
+def poison(monkeypatch: pytest.MonkeyPatch, wrong: Callable[[Tensor, Scale], bool]) -> None:
     """Make NaN of the batches that `wrong` picks by their content."""
     draw = Batches.draw
 
-    def poisoned(self: Batches, phase: Phase) -> tuple[Tensor, Tensor]:
-        x, view = draw(self, phase)
-        return (x * math.nan if wrong(x, phase) else x), view
+    def poisoned(self: Batches, scale: Scale) -> tuple[Tensor, Tensor]:
+        x, condition = draw(self, scale)
+        return (x * math.nan if wrong(x, scale) else x), condition
 
     monkeypatch.setattr(Batches, "draw", poisoned)
 
 
 def content_of_batch(number: int) -> float:
-    one = new_run(growth_fraction=0.25).trainer
+    one = new_guard(growth_fraction=0.25).trainer
     for _ in range(number):
         one.step()
-    return float(one.batches.draw(one.phase)[0].sum())
+    return float(one.batches.draw(one.scale)[0].sum())
 
 
 def test_a_poisoned_batch_costs_one_rollback_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, left = new_run(), [40]
+    guard, left = new_guard(), [40]
 
-    def wrong(x: Tensor, phase: Phase) -> bool:
+    def wrong(x: Tensor, scale: Scale) -> bool:
         left[0] -= 1
         return left[0] == 0
 
     poison(monkeypatch, wrong)
-    assert finish(run) == [ROLLED_BACK]
+    assert finish(guard) == [ROLLED_BACK]
     # The 40th step is in the second row, which ends where it would have.
-    assert [row["event"] for row in run.curve] == ["", ROLLED_BACK, ""]
-    assert [row["kimg"] for row in run.curve] == [8 * end / 1000 for end in ROW_ENDS]
-    assert run.trainer.finite()
-    assert (run.trainer.rescues, run.trainer.rate) == (1, run.trainer.params.learning_rate / 2)
-    assert {group["lr"] for optimiser in run.trainer.optimisers for group in optimiser.param_groups} == {
-        run.trainer.params.learning_rate / 2
+    assert [row["event"] for row in guard.curve] == ["", ROLLED_BACK, ""]
+    assert [row["kimg"] for row in guard.curve] == [8 * end / 1000 for end in ROW_ENDS]
+    assert guard.trainer.finite()
+    assert (guard.trainer.rescues, guard.trainer.rate) == (1, guard.trainer.model.learning_rate / 2)
+    assert {group["lr"] for optimiser in guard.trainer.optimisers for group in optimiser.param_groups} == {
+        guard.trainer.model.learning_rate / 2
     }
 
 
@@ -192,7 +193,7 @@ def test_a_rescued_run_stopped_before_or_after_the_rescue_ends_in_the_same_bytes
     stops: list[int], unkilled: tuple[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = content_of_batch(40)
-    poison(monkeypatch, lambda x, phase: float(x.sum()) == bad)
+    poison(monkeypatch, lambda x, scale: float(x.sum()) == bad)
     rescued = fit()
     assert events(rescued[1]) == [ROLLED_BACK]
     assert rescued[0] != unkilled[0]
@@ -201,20 +202,20 @@ def test_a_rescued_run_stopped_before_or_after_the_rescue_ends_in_the_same_bytes
 
 
 def test_weights_that_are_not_finite_are_never_a_good_state() -> None:
-    run = new_run()
+    guard = new_guard()
     for _ in range(ROW_ENDS[0] - 1):
-        run.step()
+        guard.step()
     # The averaged weights enter no loss: only the check of the weights can find this.
-    name = next(iter(run.trainer.average.weights))
-    run.trainer.average.weights[name].view(-1)[0] = math.nan
-    run.step()
-    assert (run.trainer.images, run.trainer.rescues) == (0, 1)
-    assert run.trainer.finite()
-    assert finish(run) == [ROLLED_BACK]
+    name = next(iter(guard.trainer.average.weights))
+    guard.trainer.average.weights[name].view(-1)[0] = math.nan
+    guard.step()
+    assert (guard.trainer.images, guard.trainer.rescues) == (0, 1)
+    assert guard.trainer.finite()
+    assert finish(guard) == [ROLLED_BACK]
 
 
 def test_after_the_last_rescue_it_stops_with_the_last_good_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    poison(monkeypatch, lambda x, phase: phase.stage == 2)
+    poison(monkeypatch, lambda x, scale: scale.side == 16)
     with pytest.raises(TrainingDiverged, match=rf"(?s)diverged {MOST_RESCUES + 1} times.*learning_rate") as caught:
         fit()
     pairs = caught.value.pairs
@@ -232,79 +233,83 @@ def test_the_stage_saves_the_last_good_frames(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     sheet = layout.last_good("pggan", 0)
     with pytest.raises(UserError, match=rf"(?s)diverged\n.*remedy: +lower it\n.*file: +{sheet}"):
-        train_generator.fit_or_show(Diverging(), frames(), FitContext(0, "phantom", {}), sheet)
+        train_generator.fit_or_show(Diverging(), frames(), FitContext(0), sheet)
     assert sheet.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_learning_rate_of_ten_is_told() -> None:
     # More than params.yaml allows, so that the networks are broken for certain.
-    run = new_run()
-    object.__setattr__(run.trainer.params, "learning_rate", 10.0)
-    run.trainer.set_rate()
+    guard = new_guard()
+    object.__setattr__(guard.trainer.model, "learning_rate", 10.0)
+    guard.trainer.set_rate()
     try:
-        found = set(finish(run))
+        found = set(finish(guard))
     except TrainingDiverged:
         found = {ROLLED_BACK}
     assert found & {ROLLED_BACK, EXPLODED}
 
 
 def test_a_frozen_generator_lets_the_discriminator_win() -> None:
-    run = new_run(total_kimg=2.0, mask_noise=0.0)
-    run.trainer.optimisers[0].param_groups[0]["lr"] = 0.0
-    assert D_WON in finish(run)
+    guard = new_guard(total_kimg=2.0, mask_noise=0.0)
+    guard.trainer.optimisers[0].param_groups[0]["lr"] = 0.0
+    assert D_WON in finish(guard)
 
 
 def test_a_generator_that_ignores_its_latent_has_collapsed() -> None:
-    run = new_run(total_kimg=1.0)
-    # What is left of the input is the code of the view.
-    nn.init.zeros_(run.trainer.generator.dense.weight[:, : run.trainer.generator.latent_size])
-    run.trainer.optimisers[0].param_groups[0]["lr"] = 0.0
-    assert COLLAPSED in finish(run)
-    assert all(row["diversity"] < 0.01 for row in run.curve)
+    guard = new_guard(total_kimg=1.0)
+    # What is left of the input is the code of the condition.
+    weight = guard.trainer.generator.get_parameter("dense.weight")
+    nn.init.zeros_(weight[:, : guard.trainer.generator.latent_size])
+    guard.trainer.optimisers[0].param_groups[0]["lr"] = 0.0
+    assert COLLAPSED in finish(guard)
+    assert all(row["diversity"] < 0.01 for row in guard.curve)
 
 
 def test_gradients_that_explode_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, loss = new_run(total_kimg=1.6), trainer.generator_loss
+    guard = new_guard(total_kimg=1.6)
+    loss = guard.trainer.objective.generator
 
-    def exploding(score: Tensor, *, wasserstein: bool) -> Tensor:
+    def exploding(match: Match) -> Losses:
         # Adam does not care about the scale: the weights stay finite, which no rescue would tell.
-        return loss(score, wasserstein=wasserstein) * (1e6 if run.trainer.images > 1200 else 1.0)
+        total, shown = loss(match)
+        return total * (1e6 if guard.trainer.images > 1208 else 1.0), shown
 
-    monkeypatch.setattr(trainer, "generator_loss", exploding)
-    assert finish(run) == [EXPLODED]
-    assert [row["kimg"] for row in run.curve if row["event"]] == [1.256]
+    monkeypatch.setattr(guard.trainer.objective, "generator", exploding)
+    assert finish(guard) == [EXPLODED]
+    assert [row["kimg"] for row in guard.curve if row["event"]] == [1.256]
 
 
 def test_diversity_of_real_frames_is_one_and_of_one_frame_repeated_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, phase = new_run(), Phase(2, 1.0)
-    real = run.trainer.batches.take(run.trainer.batches.of_each_view(GROUP), phase)[0]
-    monkeypatch.setattr(run.probe, "frames", lambda network, phase: real)
-    assert run.probe.diversity(run.trainer.generator, phase) == pytest.approx(1.0, abs=0.35)
+    guard = new_guard()
+    batches = guard.trainer.batches
+    real = batches.take(batches.of_each_condition(GROUP), Scale(SIDE))[0]
+    monkeypatch.setattr(guard.probe, "frames", lambda: real)
+    assert guard.probe.diversity() == pytest.approx(1.0, abs=0.35)
     same = real[::GROUP].repeat_interleave(GROUP, 0)
-    monkeypatch.setattr(run.probe, "frames", lambda network, phase: same)
+    monkeypatch.setattr(guard.probe, "frames", lambda: same)
     # Frames differ between the views, which is not the diversity that is asked for.
-    assert run.probe.diversity(run.trainer.generator, phase) == pytest.approx(0.0, abs=1e-3)
+    assert guard.probe.diversity() == pytest.approx(0.0, abs=1e-3)
 
 
 ROW = {"loss_d": 1.3, "gradient_d": 1.0, "gradient_g": 1.0, "diversity": 0.9}
 
 
 def test_an_event_needs_patience_and_is_logged_once_an_episode() -> None:
-    dog, low = Watchdog(), ROW | {"loss_d": 0.01}
-    observed = [dog.observe(row, wasserstein=False) for row in [low] * (PATIENCE - 1) + [ROW] + [low] * (PATIENCE + 2)]
+    dog, low = Watchdog(won_below=0.1), ROW | {"loss_d": 0.01}
+    observed = [dog.observe(row) for row in [low] * (PATIENCE - 1) + [ROW] + [low] * (PATIENCE + 2)]
     assert [event for row in observed for event in row] == [D_WON]
     assert observed[2 * PATIENCE - 1] == [D_WON]
-    assert not any(Watchdog().observe(low, wasserstein=True) for _ in range(PATIENCE))
+    assert not any(Watchdog(won_below=None).observe(low) for _ in range(PATIENCE))
 
 
 def test_gradients_are_judged_by_the_rows_before() -> None:
-    dog = Watchdog()
+    dog = Watchdog(won_below=0.1)
     for _ in range(PATIENCE):
-        assert not dog.observe(ROW, wasserstein=False)
-    assert not dog.observe(ROW | {"gradient_g": GRADIENT_RATIO * 0.99}, wasserstein=False)
-    assert dog.observe(ROW | {"gradient_g": GRADIENT_RATIO * 1.01}, wasserstein=False) == [EXPLODED]
-    resumed = Watchdog()
+        assert not dog.observe(ROW)
+    assert not dog.observe(ROW | {"gradient_g": GRADIENT_RATIO * 0.99})
+    assert dog.observe(ROW | {"gradient_g": GRADIENT_RATIO * 1.01}) == [EXPLODED]
+    resumed = Watchdog(won_below=0.1)
     resumed.load(dog.state())
     # Still the same episode, also for a run that was resumed within it; a later one is another.
     loud = ROW | {"gradient_d": math.nan}
-    assert [resumed.observe(row, wasserstein=False) for row in (loud, ROW, loud)] == [[], [], [EXPLODED]]
+    assert [resumed.observe(row) for row in (loud, ROW, loud)] == [[], [], [EXPLODED]]

@@ -22,7 +22,7 @@ COMPARISON_COLUMNS = [
 def test_every_table_has_its_columns(finished: Workspace) -> None:
     reports = finished.folder / "reports"
     arms = pd.read_csv(reports / "arms.csv", keep_default_na=False)
-    assert list(arms["arm"])[0] == "real"
+    assert next(iter(arms["arm"])) == "real"
     assert set(arms["role"]) >= {"reference", "studied", "positive control", "negative control"}
     assert set(arms["labels"]) == {"joint", "reference"}
     comparison = pd.read_csv(reports / "comparison.csv")
@@ -34,7 +34,8 @@ def test_every_table_has_its_columns(finished: Workspace) -> None:
     assert runs.nunique() == 1, "every run must have a score or a stated reason for every frame and structure"
     assert ((per_frame["value"] == "") == (per_frame["reason"] != "")).all()
     metrics = json.loads((reports / "metrics.json").read_text(encoding="utf-8"))
-    assert 0 <= metrics["real"]["dice"] <= 1
+    assert (metrics["arm"], metrics["metric"]) == ("pggan-synthetic", "dice")
+    assert 0 <= metrics["reference"] <= 1
 
     for path in [*reports.rglob("*.csv"), *reports.rglob("*.json")]:
         text = path.read_text(encoding="utf-8")

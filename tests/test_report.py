@@ -9,19 +9,30 @@ from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from figures_factory import comparison_table, per_subject_table, report_data
+from figures_factory import (
+    ARMS,
+    DICE,
+    DISPLAY,
+    HD95,
+    STUDY,
+    arm,
+    per_patient_table,
+    report_data,
+)
 from revision_factory import scores
 
 from augbench.comparison.revision import revision_table
-from augbench.comparison.table import compare
-from augbench.comparison.unit import per_subject as averaged
+from augbench.comparison.rows import Rules
+from augbench.comparison.verdict import VERDICTS
+from augbench.core.study import Target
+from augbench.report import colours, prose
 from augbench.report.data import ReportData, empty
-from augbench.report.headline import headline, is_flagged
-from augbench.report.paper import TABLE_1
-from augbench.report.report import render
+from augbench.report.metric import Metric
+from augbench.report.report import figures, render
 from augbench.report.since import Since
+from augbench.report.targets import Judge, is_flagged
+from augbench.report.verdicts import verdict_sentence
 from augbench.report.words import difference, duration, interval, median_iqr, number, p_value, significant
 
 SMALL = {"sax": ("LV", "RV"), "4ch": ("LV",)}
@@ -74,7 +85,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def small() -> ReportData:
-    return report_data(per_subject=per_subject_table(SMALL, subjects=12))
+    return report_data(per_patient=per_patient_table(SMALL, subjects=12))
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +116,7 @@ def test_figures_and_tables_are_numbered_without_gaps(html: str) -> None:
 
 
 def test_every_table_names_the_label_source(small: ReportData) -> None:
-    html = render(replace(small, scheme={**small.scheme, "labels_source": "pseudo"}))
+    html = render(replace(small, arms=[replace(one, labels="pseudo") for one in ARMS]))
     captions = re.findall(r'<p class="caption".*?</p>', html, re.S)
     assert len(captions) == html.count("<table")
     assert all("Labels of synthetic frames: pseudo." in caption for caption in captions)
@@ -124,61 +135,163 @@ def test_every_number_of_the_comparison_is_printed_as_it_is(small: ReportData, h
             assert wanted in text, (row["arm"], row["view"], row["structure"], wanted)
 
 
-def test_the_papers_table_stands_beside_ours(small: ReportData, html: str) -> None:
+def test_the_published_table_stands_beside_ours(small: ReportData, html: str) -> None:
     text = Page(html).text
-    for row in TABLE_1:
-        assert median_iqr(*row.synthetic) in text
-        assert median_iqr(*row.real) in text
-    dice = small.comparison[(small.comparison["metric"] == "dice") & (small.comparison["arm"] == "pggan/synthetic")]
+    assert STUDY.published is not None
+    for row in STUDY.published.rows:
+        assert median_iqr(*row.arm) in text
+        assert median_iqr(*row.reference) in text
+    dice = small.comparison[(small.comparison["metric"] == "dice") & (small.comparison["arm"] == "pggan-synthetic")]
     ours = dice[(dice["view"] == "sax") & (dice["structure"] == "RV")].iloc[0]
     assert median_iqr(ours["median_arm"], ours["q1_arm"], ours["q3_arm"]) in text
     assert "not scored in this run" in text, "4ch RV and RA are not in this study"
+    assert "Variation" in text
 
 
-def test_the_headline_is_computed_from_the_overall_row(small: ReportData) -> None:
+def test_variation_is_printed_only_where_the_publication_has_it(small: ReportData) -> None:
+    assert STUDY.published is not None
+    rows = [row.model_copy(update={"variation_arm": None, "variation_reference": None}) for row in STUDY.published.rows]
+    published = STUDY.published.model_copy(update={"rows": rows})
+    text = Page(render(replace(small, study=STUDY.model_copy(update={"published": published})))).text
+    assert "ariation" not in text.partition("Verdict per structure")[0].partition("The published table")[2]
+
+
+def test_the_overall_row_of_the_primary_metric_is_the_headline(small: ReportData) -> None:
     rows = small.comparison[(small.comparison["metric"] == "dice") & (small.comparison["view"] == "all")]
-    row = rows[rows["arm"] == "pggan/synthetic"].iloc[0]
-    found = headline(small.comparison, small.audit)
-    ratio = found["arms"]["pggan/synthetic"]["ratio"]
-    assert ratio == pytest.approx(row["mean_arm"] / row["mean_reference"])
+    row = rows[rows["arm"] == "pggan-synthetic"].iloc[0]
     # The plausible mistake averages the ratios of the structures.
-    assert sum(found["verdicts"]["pggan/synthetic"].values()) == 3
+    assert small.overall["pggan-synthetic"]["ratio"] == pytest.approx(row["mean_arm"] / row["mean_reference"])
 
 
-@pytest.mark.parametrize(("mean", "words"), [(0.99, "met met"), (0.98, "met missed"), (0.9699, "missed missed")])
-def test_targets_are_met_or_missed_without_rounding(small: ReportData, mean: float, words: str) -> None:
-    table = small.comparison.copy()
-    place = (table["metric"] == "dice") & (table["view"] == "all") & (table["arm"] == "pggan/synthetic")
-    table.loc[place, ["mean_arm", "mean_reference"]] = [mean, 1.0]
-    targets = headline(table, small.audit)["targets"]
-    found = [target["status"] for target in targets if target["name"].startswith("Dice ratio pggan")]
-    assert found == words.split()
+def test_one_view_and_structure_need_no_row_of_their_own() -> None:
+    """Such a study has no row `all`: its only row is the overall one, and is drawn and counted once."""
+    patients = per_patient_table({"sax": ("LV",)}, subjects=6)
+    data = report_data(per_patient=patients)
+    assert "all" not in set(data.comparison["view"])
+    assert set(data.overall) == {one.name for one in ARMS[1:]}
+    text = Page(render(data)).text
+    assert "mean of all" not in text
+    assert "Only LV has a reference in the external set" in text
 
 
-def test_each_control_target_can_be_missed(small: ReportData) -> None:
-    def status(data: ReportData) -> dict[str, str]:
-        return {one["name"]: one["status"] for one in headline(data.comparison, data.audit)["targets"]}
+ROW = {"mean_arm": 0.99, "mean_reference": 1.0, "mean_difference": -0.01, "ratio": 0.99, "ci_width": 0.03}
 
-    names = ("Oracle below no generator", "Privacy audit: memoriser flagged", "Privacy audit: oracle not flagged")
-    assert [status(small)[name] for name in names] == ["met"] * 3
-    table = small.comparison.copy()
-    table.loc[(table["view"] == "all") & (table["arm"] == "oracle/synthetic"), "mean_arm"] = 0.1
-    audit = small.audit.copy()
-    audit["flag"] = audit["flag"].map({"flagged": "not flagged", "not flagged": "flagged"}).fillna("")
-    assert [status(replace(small, comparison=table, audit=audit))[name] for name in names] == ["missed"] * 3
-    mixed = (table["view"] == "all") & (table["arm"] == "pggan/mixed-1")
-    table.loc[mixed, "mean_difference"] = -0.0051
-    assert status(replace(small, comparison=table))["pggan/mixed-1 not below real"] == "missed"
+
+def _status(target: Target, rows: dict[str, Any], flags: dict[str, bool] | None = None, metric: Metric = DICE) -> str:
+    return Judge(rows, flags or {}, metric, DISPLAY).judge([target])[0].status
+
+
+@pytest.mark.parametrize(
+    ("target", "change", "status"),
+    [
+        ({"kind": "ratio", "at_least": 0.99}, {}, "met"),
+        ({"kind": "ratio", "at_least": 0.99}, {"ratio": 0.98999}, "missed"),
+        ({"kind": "ratio", "at_least": 0.97}, {"ratio": None}, "not judged"),
+        ({"kind": "difference", "at_least": -0.01}, {}, "met"),
+        ({"kind": "difference", "at_least": -0.005}, {"mean_difference": -0.0051}, "missed"),
+        ({"kind": "interval", "at_most": 0.03}, {}, "met"),
+        ({"kind": "interval", "at_most": 0.03}, {"ci_width": 0.0301}, "missed"),
+        ({"kind": "ratio", "at_least": 0.97}, {"mean_reference": 0.4}, "not judged"),
+        ({"kind": "ratio", "at_least": 0.97, "arm": "gone"}, {}, "not judged"),
+    ],
+)
+def test_limits_are_judged_without_rounding(target: dict[str, Any], change: dict[str, Any], status: str) -> None:
+    wanted = Target(**({"name": "t", "arm": "pggan-synthetic"} | target))
+    assert _status(wanted, {"pggan-synthetic": ROW | change}) == status
+
+
+@pytest.mark.parametrize(("metric", "status"), [(DICE, "met"), (HD95, "missed")])
+def test_not_below_follows_the_direction_of_the_metric(metric: Metric, status: str) -> None:
+    target = Target(name="t", kind="not below", arm="oracle", others=["pggan-synthetic", "real"])
+    rows = {"oracle": ROW | {"mean_arm": 1.1}, "pggan-synthetic": ROW | {"mean_arm": 0.8}}
+    assert _status(target, rows, metric=metric) == status
+    assert _status(target, {"oracle": ROW | {"mean_arm": float("nan")}}, metric=metric) == "not judged"
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "status"),
+    [
+        ("flagged", {"memoriser": True}, "met"),
+        ("flagged", {"memoriser": False}, "missed"),
+        ("not flagged", {"memoriser": True}, "missed"),
+        ("flagged", {}, "not judged"),
+    ],
+)
+def test_the_audit_of_the_arms_generator_is_a_target(kind: Any, flags: dict[str, bool], status: str) -> None:
+    assert _status(Target(name="t", kind=kind, arm="memoriser"), {}, flags) == status
 
 
 def test_a_reference_that_learnt_nothing_makes_no_target_met(small: ReportData) -> None:
     table = small.comparison.copy()
     table.loc[table["metric"] == "dice", "mean_reference"] = 0.01
-    statuses = {one["name"]: one["status"] for one in headline(table, small.audit)["targets"]}
-    assert [name for name, status in statuses.items() if status == "met"] == [
-        *("Privacy audit: memoriser flagged", "Privacy audit: oracle not flagged")
-    ]
-    assert "it has not learnt the task" in Page(render(replace(small, comparison=table))).text
+    data = replace(small, comparison=table)
+    assert {one.name for one in data.targets if one.status == "met"} == {
+        "The audit flags the memoriser",
+        "The audit does not flag the oracle",
+    }
+    assert "it has not learnt the task" in Page(render(data)).text
+
+
+def test_a_control_of_any_name_stands_among_the_controls_alone(small: ReportData) -> None:
+    """One definition of a control: its role."""
+    arms = [replace(one, role="negative control") if one.name == "fastgan-synthetic" else one for one in small.arms]
+    html = render(replace(small, arms=arms))
+    text = Page(html).text
+    assert "<h3>fastgan-synthetic</h3>" not in html
+    assert "Fastgan-synthetic (negative control" in text
+    assert "the audit is blind to copies" in text, "its generator is not flagged"
+    assert "<h3>fastgan-synthetic</h3>" in render(small)
+
+
+def test_terms_are_explained_before_they_are_used(html: str) -> None:
+    text = Page(html).text
+    before = text.partition("Summary")[0]
+    for term in ("Arm :", "Regime :", "Dose :", "Oracle : positive control", "Memoriser : negative control"):
+        assert term in before, term
+
+
+@pytest.mark.parametrize(
+    ("selection", "words"), [("last", "no arm saw a validation label"), ("best", "saw the labels")]
+)
+def test_the_page_says_whether_validation_labels_were_seen(small: ReportData, selection: str, words: str) -> None:
+    text = Page(render(replace(small, selection=selection))).text
+    assert words in text
+    assert ("no arm saw a validation label" in text) is (selection == "last")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"limited_by": "generator seeds", "limited_share": 0.71},
+            "generator seeds, 71% of the variance, prevents",
+        ),
+        ({"limited_by": "single trainings", "seeds_needed": 9.0}, "about 9 segmenter seeds would allow one"),
+        (
+            {"limited_by": "patients", "patients_needed": 132, "seeds_needed": 9},
+            "132 patients or 9 segmenter seeds",
+        ),
+        ({"limited_by": "patients"}, "no sensible number would allow one"),
+        ({"limited_by": ""}, "the data decide neither way"),
+        ({"ci_low": 0.001, "p_holm": 0.07}, "p is 0.070 after Holm correction"),
+    ],
+)
+def test_an_undecided_row_says_what_prevents_a_decision(change: dict[str, Any], words: str) -> None:
+    row = {"view": "sax", "structure": "LV", "verdict": "inconclusive", "mean_difference": 0.002, "n_subjects": 50}
+    row |= {"ci_low": -0.01, "ci_high": 0.014, "p_holm": 0.5, "patients_needed": float("nan"), "seeds_needed": None}
+    said = verdict_sentence(row | change, DICE, DISPLAY)
+    assert said.startswith("short-axis left ventricle: inconclusive, +0.0020")
+    assert words in said
+
+
+@pytest.mark.parametrize(("metric", "verdict", "side"), [(DICE, "better", "above"), (HD95, "better", "below")])
+def test_better_lies_on_the_side_of_the_direction(metric: Metric, verdict: str, side: str) -> None:
+    row = {"view": "sax", "structure": "LV", "verdict": verdict, "mean_difference": 1, "ci_low": 1, "ci_high": 2}
+    assert f"lies {side} 0" in verdict_sentence(row, metric, DISPLAY)
+
+
+def test_the_verdicts_of_the_report_are_those_of_the_comparison() -> None:
+    assert tuple(colours.VERDICT_COLOURS) == VERDICTS
 
 
 @pytest.mark.parametrize(
@@ -194,12 +307,16 @@ def test_flags_are_read_as_words_or_booleans(flag: Any, found: bool | None) -> N
 
 def test_a_name_with_markup_stays_text(small: ReportData) -> None:
     evil = "<script>alert('x')</script>"
-    subjects = small.per_subject.replace(
-        {"subject_id": {"ext-003": evil}, "arm": {"fastgan/synthetic": f"{evil}/synthetic"}}
+    names = {"arm": {"fastgan-synthetic": evil}}
+    study = STUDY.model_copy(update={"title": evil, "notes": [evil], "question": evil})
+    data = replace(
+        small,
+        study=study,
+        arms=[replace(one, name=names["arm"].get(one.name, one.name)) for one in small.arms],
+        comparison=small.comparison.replace(names),
+        per_patient=small.per_patient.replace({**names, "subject_id": {"ext-003": evil}}),
     )
-    table = small.comparison.replace({"arm": {"fastgan/synthetic": f"{evil}/synthetic"}})
-    scheme = {**small.scheme, "dataset": evil, "notes": [evil]}
-    html = render(replace(small, per_subject=subjects, comparison=table, scheme=scheme))
+    html = render(data)
     assert "<script" not in html
     assert "script" not in Page(html).tags
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in html
@@ -210,19 +327,15 @@ def test_the_same_data_give_the_same_bytes(small: ReportData, html: str) -> None
 
 
 def _without_controls(data: ReportData) -> ReportData:
-    keep = ["pggan/synthetic", "pggan/mixed-1"]
+    arms = [one for one in data.arms if not one.is_control]
+    keep = [one.name for one in arms]
     return replace(
         data,
+        arms=arms,
         comparison=data.comparison[data.comparison["arm"].isin(keep)],
-        per_subject=data.per_subject[data.per_subject["arm"].isin(["real", *keep])],
+        per_patient=data.per_patient[data.per_patient["arm"].isin(keep)],
         audit=data.audit[~data.audit["generator"].isin(["oracle", "memoriser"])],
     )
-
-
-def _one_structure(data: ReportData) -> ReportData:
-    subjects = per_subject_table({"sax": ("LV",)}, subjects=6)
-    scheme = {**data.scheme, "scored": {"sax": ["LV"]}}
-    return replace(data, scheme=scheme, per_subject=subjects, comparison=comparison_table(subjects))
 
 
 def _no_verdicts(data: ReportData) -> ReportData:
@@ -235,24 +348,29 @@ def _no_verdicts(data: ReportData) -> ReportData:
 
 
 def _no_extras(data: ReportData) -> ReportData:
-    gone = {name: empty(name) for name in ("curves", "audit", "dose", "site_scores", "variance")}
+    gone = {name: empty(name) for name in ("curves", "audit", "dose", "sites", "variance", "cohorts")}
     return replace(data, **gone, provenance={}, sheets={}, examples=None)
+
+
+def _bare(data: ReportData) -> ReportData:
+    """A study in which nothing was compared, and which says as little as it may."""
+    study = STUDY.model_copy(update={"published": None, "targets": [], "references": [], "notes": []})
+    return ReportData(study, [arm("real")], [DICE], "pggan-synthetic")
 
 
 PARTS: dict[str, tuple[Callable[[ReportData], ReportData], list[str]]] = {
     "extras": (
         _no_extras,
         [
-            *("No training curves were recorded", "No audit was made", "Mixing ratios were not varied"),
+            *("No training curves were recorded", "No audit was made", "The dose was not varied"),
             *("Only one site was scored", "No contact sheets were made", "No wall times were recorded"),
-            *("Every trained network", "memoriser flagged not judged"),
+            "The audit flags the memoriser not judged",
         ],
     ),
-    "subjects": (lambda data: replace(data, per_subject=empty("per_subject")), ["No per-patient scores"]),
-    "controls": (_without_controls, ["no oracle arm in this run"]),
-    "structure": (_one_structure, ["Only the LV has a reference in the external set", "Only short axis frames"]),
+    "patients": (lambda data: replace(data, per_patient=empty("per_patient")), ["No per-patient scores"]),
+    "controls": (_without_controls, ["This study has no control", "no arm oracle in this run"]),
     "verdicts": (_no_verdicts, ["no verdict, for lack of patients"]),
-    "everything": (lambda data: ReportData(scheme={"dataset": "phantom"}), ["it has no headline result"]),
+    "everything": (_bare, ["it has no headline result"]),
 }
 
 
@@ -267,24 +385,6 @@ def test_the_page_stands_when_a_part_is_missing(small: ReportData, part: str) ->
 def test_a_table_without_a_column_is_refused(small: ReportData) -> None:
     with pytest.raises(ValueError, match="'comparison' lacks verdict"):
         replace(small, comparison=small.comparison.drop(columns="verdict"))
-
-
-def test_the_comparison_family_writes_what_the_report_reads() -> None:
-    rng = np.random.default_rng(3)
-    rows = [
-        {"frame_id": f"{subject}-{frame}", "subject_id": subject, "site": "external", "view": "sax", "structure": "LV"}
-        | {"generator": generator, "regime": regime, "generator_seed": seed, "segmenter_seed": "0", "metric": "dice"}
-        | {"value": rng.uniform(0.8, 0.9), "reason": ""}
-        for subject in ("a", "b", "c", "d", "e", "f")
-        for frame in range(2)
-        for generator, regime, seed in (("", "real", ""), ("pggan", "synthetic", "0"), ("pggan", "mixed-1", "0"))
-    ]
-    per_case = pd.DataFrame(rows)
-    table = compare(per_case, margins={"dice": 0.01}, n_boot=200, rng=rng)
-    text = Page(render(ReportData({"dataset": "phantom"}, comparison=table, per_subject=averaged(per_case)))).text
-    overall = table[(table["view"] == "all") & (table["arm"] == "pggan/synthetic")].iloc[0]
-    assert difference(overall["mean_difference"]) in text
-    assert overall["verdict"] in text
 
 
 def test_numbers_are_written_in_one_form() -> None:
@@ -306,9 +406,10 @@ def test_numbers_are_written_in_one_form() -> None:
 
 def test_a_base_revision_adds_a_section_in_its_place(small: ReportData, html: str) -> None:
     assert 'id="since"' not in html
-    base = scores()
-    table = revision_table(base, scores(shift=-0.05), margins={"dice": 0.01}, n_boot=200, rng=np.random.default_rng(0))
-    since = Since("main <b>", "working tree", table[table["metric"] == "dice"], {"dice": 0.01}, ["a doubt"])
+    base, head = (table[table["metric"] == "dice"] for table in (scores(), scores(shift=-0.05)))
+    rules = Rules({"dice": True}, {"dice": 0.01}, n_boot=200)
+    table = revision_table(base, head, rules, rng=np.random.default_rng(0))
+    since = Since("main <b>", "working tree", table, {"dice": 0.01}, {"dice": "Dice"}, ["a doubt"])
     page = render(replace(small, since=since))
     titles = re.findall(r'<h2 id="([a-z]+)"><span class="no">([0-9]+)', page)
     assert [int(number) for _, number in titles] == list(range(1, len(titles) + 1))
@@ -318,3 +419,65 @@ def test_a_base_revision_adds_a_section_in_its_place(small: ReportData, html: st
     assert "Since main &lt;b&gt;" in page
     assert "A doubt." in page
     assert "\u22120.0500" in page
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(text: str, ground: str) -> float:
+    light, dark = sorted((_luminance(text), _luminance(ground)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_contrast_is_that_of_wcag() -> None:
+    assert _contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert _contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+def test_every_text_of_the_page_can_be_read(small: ReportData, html: str) -> None:
+    """WCAG 2, level AA: 4.5 against the background, on paper and on the wash of the summary."""
+    style = html.partition("<style>")[2].partition("</style>")[0]
+    named = dict(re.findall(r"--([a-z]+):(#[0-9a-fA-F]{6})", style))
+    used = re.findall(r"(?<![-a-z])color:(?:var\(--([a-z]+)\)|([^;}]+))", style)
+    assert len(used) > 10
+    texts = {named[name] if name else plain for name, plain in used}
+    assert all(re.fullmatch("#[0-9a-fA-F]{6}", colour) for colour in texts), texts
+    poor = [colour for colour in texts for ground in ("paper", "wash") if _contrast(colour, named[ground]) < 4.5]
+    assert poor == []
+
+
+def test_every_text_of_the_charts_can_be_read(small: ReportData) -> None:
+    fills = {
+        match
+        for panels in figures(small).values()
+        for svg in panels
+        for match in re.findall(r"<text[^>]*?fill=\"([^\"]+)\"", svg)
+    }
+    assert fills
+    black = {"black": "#000000", "#000": "#000000"}
+    assert [fill for fill in fills if _contrast(black.get(fill, fill), colours.PAPER) < 4.5] == []
+
+
+def test_no_two_arms_or_structures_share_a_colour() -> None:
+    lines = colours.line_colours([f"arm {index}" for index in range(25)])
+    assert len(set(lines.values())) == 25
+    assert next(iter(lines.values())) == colours.BLACK
+    tints = colours.tints([f"s{index}" for index in range(20)], {"s3": colours.GREEN})
+    assert len(set(tints.values())) == 20
+    assert tints["s3"] == colours.GREEN
+
+
+def test_the_default_study_has_the_palettes_first_colours() -> None:
+    assert colours.tints(list(STUDY.colours)) == STUDY.colours
+
+
+def test_an_arm_has_one_colour_in_every_figure() -> None:
+    everyone = DISPLAY.arm_colours([one.name for one in ARMS])
+    assert DISPLAY.arm_colours(["oracle", "real"]) == {key: everyone[key] for key in ("real", "oracle")}
+
+
+def test_limits_name_the_views_that_were_not_scored(small: ReportData) -> None:
+    assert any("2-chamber" in item and "no such frame" in item for item in prose.limits(small))

@@ -7,18 +7,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from revision_factory import scores
+from revision_factory import ARMS, scores
 
-from augbench.comparison.paired import APART, SharedSeeds, nested_bootstrap
+from augbench.comparison.bootstrap import APART, SharedSeeds, nested_bootstrap
 from augbench.comparison.revision import COLUMNS, revision_pairs, revision_table
-from augbench.comparison.unit import PER_CASE_COLUMNS
+from augbench.comparison.rows import Rules
+from augbench.comparison.unit import PER_PATIENT_COLUMNS
 
+PLAIN = {"plain": ARMS["plain"]}
 PAIRED = SharedSeeds(generator=True, segmenter=True)
 
 
 def table(base: pd.DataFrame, head: pd.DataFrame, **options: Any) -> pd.DataFrame:
-    chosen: dict[str, Any] = {"margins": {"dice": 0.01}, "n_boot": 400, "rng": np.random.default_rng(0)} | options
-    return revision_table(base, head, **chosen)
+    chosen: dict[str, Any] = {"margins": {"dice": 0.01}, "n_boot": 400} | options
+    rules = Rules({"dice": True, "nsd": True}, **chosen)
+    return revision_table(base, head, rules, rng=np.random.default_rng(0))
 
 
 def dice(found: pd.DataFrame, arm: str, view: str = "all") -> pd.Series:
@@ -31,15 +34,12 @@ def test_a_difference_by_hand() -> None:
     cases = [("s1", 0.8, 0.9), ("s2", 0.7, 0.6), ("s3", 0.5, 0.8)]
     base, head = (
         pd.DataFrame(
-            [
-                (f"{name}-f", name, "external", "4ch", "", "real", "", "0", "LV", "dice", pair[side], "")
-                for name, *pair in cases
-            ],
-            columns=list(PER_CASE_COLUMNS),
+            [("4ch", "LV", "dice", "plain", "", "0", name, "external", pair[side], 1, 0) for name, *pair in cases],
+            columns=list(PER_PATIENT_COLUMNS),
         )
         for side in (0, 1)
     )
-    row = dice(table(base, head), "real", "4ch")
+    row = dice(table(base, head), "plain", "4ch")
     assert (row["mean_base"], row["mean_head"], row["mean_difference"]) == pytest.approx((2 / 3, 2.3 / 3, 0.1))
     assert row["n_changed"] == 3
     # Three patients give a mean but no interval and no verdict beyond `inconclusive`.
@@ -69,9 +69,9 @@ def test_patients_alone_against_scipy() -> None:
     from scipy.stats import bootstrap, wilcoxon
 
     base, head = (
-        scores(40, generators=("",), segmenter_seeds=(0,), places=(("4ch", "LV"),), runs_seed=seed) for seed in (1, 2)
+        scores(40, arms=PLAIN, segmenter_seeds=(0,), places=(("4ch", "LV"),), runs_seed=seed) for seed in (1, 2)
     )
-    row = dice(table(base, head, n_boot=20_000), "real", "4ch")
+    row = dice(table(base, head, n_boot=20_000), "plain", "4ch")
     both = head[head["metric"] == "dice"].merge(base[base["metric"] == "dice"], on="subject_id")
     differences = (both["value_x"] - both["value_y"]).to_numpy()
     theirs = bootstrap((differences,), np.mean, n_resamples=20_000, method="percentile", rng=0).confidence_interval
@@ -84,20 +84,20 @@ def test_patients_alone_against_scipy() -> None:
 def test_the_overall_row_weighs_views_and_structures_alike() -> None:
     base, head = scores(), scores(shift=0.02, runs_seed=3)
     found = table(base, head)
-    places = [dice(found, "pggan/synthetic", view)["mean_difference"] for view in ("4ch", "sax")]
-    assert dice(found, "pggan/synthetic")["mean_difference"] == pytest.approx(np.mean(places))
-    assert dice(found, "pggan/synthetic")["verdict"] == "better"
+    places = [dice(found, "synth", view)["mean_difference"] for view in ("4ch", "sax")]
+    assert dice(found, "synth")["mean_difference"] == pytest.approx(np.mean(places))
+    assert dice(found, "synth")["verdict"] == "better"
 
 
 def test_an_undefined_score_on_either_side_makes_no_pair_and_is_counted() -> None:
     base, head = scores(), scores(runs_seed=2)
     for side, subject in ((base, "e1"), (head, "e2")):
         lost = (side["subject_id"] == subject) & (side["view"] == "4ch") & (side["segmenter_seed"] == "1")
-        side.loc[lost, ["value", "reason"]] = [np.nan, "both empty"]
+        side.loc[lost, ["value", "n_undefined"]] = [np.nan, 1]
     found = table(base, head)
-    row = dice(found, "pggan/synthetic", "4ch")
+    row = dice(found, "synth", "4ch")
     assert (row["n_subjects"], row["n_undefined"]) == (10, 2)
-    overall = dice(found, "pggan/synthetic")
+    overall = dice(found, "synth")
     assert (overall["n_subjects"], overall["n_undefined"]) == (12, 2)
 
 
@@ -105,11 +105,11 @@ def test_other_seed_labels_are_drawn_apart_and_named() -> None:
     found = table(scores(), scores(segmenter_seeds=(0, 1, 2)))
     assert set(found["seeds"]) == {"segmenter seeds drawn apart"}
     pairs = {pair.arm: pair for pair in revision_pairs(scores(), scores(segmenter_seeds=(5, 6)))}
-    assert pairs["pggan/synthetic"].shared == SharedSeeds(generator=True, segmenter=False)
+    assert pairs["synth"].shared == SharedSeeds(generator=True, segmenter=False)
 
 
 def test_an_arm_of_one_side_alone_is_left_out() -> None:
-    assert set(table(scores(generators=("",)), scores())["arm"]) == {"real"}
+    assert set(table(scores(arms=PLAIN), scores())["arm"]) == {"plain"}
 
 
 def cubes(rng: np.random.Generator, correlation: float) -> tuple[np.ndarray, np.ndarray]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
-from revision_factory import changed, commit, git, scores, write_project
+from revision_factory import ARMS, PARAMS, SCORES, changed, commit, git, scores, write_project
 
 from augbench.core.errors import UserError
 from augbench.core.params import PARAMS_FILE
+from augbench.core.reports import write_report_table
 from augbench.revisions.changes import changes, notes, require_comparable
 from augbench.revisions.reader import read_revision
 from augbench.stages.diff import run
@@ -40,8 +44,8 @@ def test_a_revision_is_read_without_touching_the_working_tree(project: Path) -> 
     assert main.commit == git(project, "rev-parse", "main")
     assert main.label == f"main ({main.commit[:7]})"
     assert main.params["training"] == {"steps": 300}
-    assert main.files == ("reports/per_case.csv",)
-    assert main.per_case["value"].mean() > here.per_case["value"].mean()
+    assert main.files == (SCORES,)
+    assert main.per_patient["value"].mean() > here.per_patient["value"].mean()
     assert main.notes == ()
     assert here.notes == ("the working tree is compared; its scores are those of the last commit",)
     assert (git(project, "status", "--porcelain"), git(project, "rev-parse", "HEAD")) == before
@@ -53,12 +57,31 @@ def test_a_project_in_a_sub_folder_of_a_repository(tmp_path: Path, monkeypatch: 
     inner.mkdir(parents=True)
     commit(inner, scores())
     monkeypatch.chdir(inner)
-    assert read_revision("main").files == ("reports/per_case.csv",)
+    assert read_revision("main").files == (SCORES,)
     assert read_revision(None).notes == ("the working tree is compared; its scores are those of the last commit",)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="revision 'main' has no reports") as raised:
         read_revision("main")
-    assert "folder that holds dvc.yaml" in str(raised.value)
+    assert "name it with --study" in str(raised.value)
+
+
+def test_each_study_of_a_repository_has_reports_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = tmp_path / "studies" / "quick"
+    quick.mkdir(parents=True)
+    commit(tmp_path, scores(12))
+    commit(quick, scores(8), changed(code="../.."))
+    monkeypatch.chdir(quick)
+    here, before = read_revision("HEAD"), "HEAD~1"
+    assert here.per_patient["subject_id"].nunique() == 8
+    assert here.declared.code == "../.."
+    with pytest.raises(UserError, match="'HEAD~1' has no reports in studies/quick/"):
+        read_revision(before)
+    (quick / SCORES).unlink()
+    write_report_table(quick / "reports" / "arms.csv", pd.DataFrame({"arm": ["plain"]}))
+    with pytest.raises(UserError, match=f"the working tree has no studies/quick/{SCORES}"):
+        read_revision(None)
+    monkeypatch.chdir(tmp_path)
+    assert read_revision("HEAD").per_patient["subject_id"].nunique() == 12
 
 
 def test_detached_head_and_hashes_are_revisions(project: Path) -> None:
@@ -80,9 +103,8 @@ def test_a_dirty_tree_says_so(project: Path) -> None:
 
 
 def test_scores_that_the_lock_does_not_know_are_doubted(project: Path) -> None:
-    table = project / "reports" / "per_case.csv"
-    table.write_text(table.read_text().replace("0.85", "0.95", 1))
-    assert "working tree: reports/per_case.csv is not the file that its dvc.lock records" in read_revision(None).notes
+    write_report_table(project / SCORES, scores(runs_seed=9))
+    assert f"working tree: {SCORES} is not the file that its dvc.lock records" in read_revision(None).notes
 
 
 class TestRefusals:
@@ -125,16 +147,48 @@ class TestRefusals:
 
     @pytest.mark.parametrize(("schema", "word"), [("", "an older"), ("99", "a newer")])
     def test_another_schema(self, project: Path, schema: str, word: str) -> None:
-        table = project / "reports" / "per_case.csv"
-        head, *rows = table.read_text().splitlines()
-        cut = [row.partition(",")[2] for row in (head, *rows)]
+        table = scores()
         if schema:
-            cut = ["schema," + cut[0], *(f"{schema},{row}" for row in cut[1:])]
-        table.write_text("\n".join(cut))
+            table.insert(0, "schema", schema)
+        (project / SCORES).write_bytes(gzip.compress(table.to_csv(index=False).encode()))
         git(project, "commit", "--quiet", "--all", "--message", "other")
         found = self.refused("main")
         assert f"the report at 'main' was written by {word} augbench" in found
         assert ("augbench repro" in found) == (schema == "")
+
+    def test_reports_from_before_patients_were_written(self, project: Path) -> None:
+        git(project, "rm", "--quiet", SCORES)
+        (project / "reports").mkdir(exist_ok=True)
+        (project / "reports" / "per_case.csv").write_text("schema,frame_id,value\n1,a,0.5\n")
+        (project / "params.yaml").write_text("generator_seeds: [0, 1]\ncontrols: [oracle]\n")
+        git(project, "add", "--all")
+        git(project, "commit", "--quiet", "--message", "old")
+        for name in ("main", None):
+            found = self.refused(name)
+            assert "was written by an older augbench" in found
+            assert "reports/per_case.csv, of schema 1" in found
+            assert f"expected: {SCORES}, of schema 2" in found
+            assert "run `augbench repro` with today's augbench" in found
+
+    @pytest.mark.parametrize(
+        ("params", "got"),
+        [
+            ({key: value for key, value in PARAMS.items() if key != "arms"}, "arms: Field required"),
+            (changed(arms=["plain"]), "arms: Input should be"),
+            (changed(arms={"patients": {"plain": {"seeds": [0]}}}), "arms.patients.plain.role: Field required"),
+            (changed(gate=3), "gate: Input should be"),
+        ],
+    )
+    def test_parameters_of_another_form(self, project: Path, params: dict[str, Any], got: str) -> None:
+        branch(project, scores(), params)
+        found = self.refused("change")
+        assert "params.yaml at 'change' is of another form" in found
+        assert got in found
+
+    def test_parameters_that_this_version_does_not_know_are_no_matter(self, project: Path) -> None:
+        arms = {"patients": {"plain": {"role": "reference", "mood": 3}}, "generated": {}, "imagined": {}}
+        branch(project, scores(), changed(arms=arms, weather={"rain": True}))
+        assert read_revision("change").declared.roles == {"plain": "reference"}
 
 
 class TestComparability:
@@ -152,15 +206,16 @@ class TestComparability:
 
     def test_other_frames_of_the_same_patients(self, project: Path) -> None:
         table = scores()
-        table["frame_id"] = table["frame_id"].str.replace("e3-4ch", "e3-4ch-ES")
-        assert "1 frame in base alone, such as 'e3-4ch'" in self.refused(project, table)
+        table.loc[(table["subject_id"] == "e3") & (table["view"] == "4ch"), "n_frames"] = 2
+        assert "patient 'e3' has 1 in base and 2 in head in view 4ch" in self.refused(project, table)
 
     def test_other_structures(self, project: Path) -> None:
         found = self.refused(project, scores(places=(("4ch", "LV"), ("4ch", "RV"))))
         assert "1 structure in base alone, such as 'sax RV'; 1 structure in head alone, such as '4ch RV'" in found
 
     def test_another_definition_of_a_metric(self, project: Path) -> None:
-        params = changed(evaluation={"metrics": {"dice": {}, "nsd": {"tolerance_mm": 3.0}}})
+        metrics = {"dice": {}, "nsd": {"tolerance_mm": 3.0}}
+        params = changed(evaluation={"external": "external", "metrics": metrics})
         found = self.refused(project, scores(), params)
         assert "metric nsd is defined otherwise" in found
         assert "evaluation.metrics.nsd.tolerance_mm 2.0 -> 3.0" in found
@@ -171,23 +226,42 @@ class TestComparability:
         assert "md5 aa.dir against cc.dir; seed 1 -> 2" in found
 
     def test_what_is_named_and_not_refused(self, project: Path) -> None:
-        params = changed(segmenter_seeds=[0, 1, 2], sampling={"frames": 60}, training={"steps": 30})
-        branch(project, scores(segmenter_seeds=(0, 1, 2), generators=("", "fastgan")), params)
+        arms = {
+            "patients": {"plain": {"role": "reference", "seeds": [0, 1, 2]}},
+            "generated": {"other": {"role": "studied", "generator": "gan", "seeds": [0, 1, 2]}},
+        }
+        params = changed(arms=arms, sampling={"frames": 60}, training={"steps": 30})
+        runs = {"plain": ARMS["plain"], "other": ARMS["synth"]}
+        branch(project, scores(segmenter_seeds=(0, 1, 2), arms=runs), params)
         base, head = read_revision("main"), read_revision("change")
         found = changes(base, head)
         require_comparable(found, base, head)
         assert notes(found, base, head) == [
-            f"arm only in {base.label}, not compared: pggan/synthetic",
-            f"arm only in {head.label}, not compared: fastgan/synthetic",
-            "changed seeds or sampling: sampling.frames 50 -> 60, segmenter_seeds [0, 1] -> [0, 1, 2]",
+            f"arm only in {base.label}, not compared: synth",
+            f"arm only in {head.label}, not compared: other",
+            "changed seeds or sampling: arms.patients.plain.seeds [0, 1] -> [0, 1, 2], sampling.frames 50 -> 60",
             "other changed parameters: training.steps 300 -> 30",
         ]
+
+    def test_a_changed_role_is_named(self, project: Path) -> None:
+        arms = deepcopy(PARAMS["arms"])
+        arms["generated"]["synth"]["role"] = "negative control"
+        branch(project, scores(), changed(arms=arms))
+        base, head = read_revision("main"), read_revision("change")
+        found = changes(base, head)
+        assert notes(found, base, head) == ["changed roles: synth studied -> negative control"]
+        assert (base.declared.controls, head.declared.controls) == ([], ["synth"])
+
+    def test_changed_code_of_the_scores_is_named(self, project: Path) -> None:
+        branch(project, scores(), score_md5="dd.dir")
+        base, head = read_revision("main"), read_revision("change")
+        assert "the code of the scores changed" in notes(changes(base, head), base, head)[0]
 
 
 class TestForms:
     def test_a_branch_against_itself(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
         shown = diff(capsys, head="main")
-        assert "No patient's score changed in: real, pggan/synthetic." in " ".join(shown.split())
+        assert "No patient's score changed in: plain, synth." in " ".join(shown.split())
 
     def test_terminal_and_markdown_say_the_same(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
         branch(project, scores(shift=-0.05))
@@ -196,20 +270,39 @@ class TestForms:
             assert word in shown
             assert word in text
         assert text.startswith("### Change (")
-        assert text.index("| pggan/synthetic |") < text.index("<details>") < text.index("| 4-chamber LV |")
+        assert text.index("| synth |") < text.index("<details>") < text.index("| 4ch LV |")
 
     def test_json_holds_every_row(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
         branch(project, scores(shift=-0.05), changed(training={"steps": 30}))
         found = json.loads(diff(capsys, as_json=True))
-        assert found["schema"] == 1
+        assert found["schema"] == 2
         assert found["head"]["commit"] == git(project, "rev-parse", "change")
         assert found["params"] == [{"key": "training.steps", "base": 300, "head": 30}]
-        overall = {row["arm"]: row for row in found["rows"] if row["view"] == "all"}
-        assert overall["pggan/synthetic"]["verdict"] == "worse"
-        assert overall["pggan/synthetic"]["mean_difference"] == pytest.approx(-0.05)
-        assert overall["real"]["ci_low"] == overall["real"]["ci_high"] == 0
+        overall = {row["arm"]: row for row in found["rows"] if row["overall"]}
+        assert overall["synth"]["verdict"] == "worse"
+        assert overall["synth"]["mean_difference"] == pytest.approx(-0.05)
+        assert overall["plain"]["ci_low"] == overall["plain"]["ci_high"] == 0
         # Two views of two arms and an overall row each; nsd has no margin.
         assert len(found["rows"]) == 6
+
+    def test_controls_are_tested_apart(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        arms = deepcopy(PARAMS["arms"])
+        branch(project, scores(shift=-0.004, runs_seed=3), changed(arms=arms))
+        together = json.loads(diff(capsys, as_json=True))["rows"]
+        arms["generated"]["synth"]["role"] = "positive control"
+        branch(project, scores(shift=-0.004, runs_seed=3), changed(arms=arms))
+        apart = json.loads(diff(capsys, as_json=True))["rows"]
+        for rows, factor in ((together, 6), (apart, 3)):
+            assert max(row["p_holm"] / row["p_wilcoxon"] for row in rows) == pytest.approx(factor, rel=1e-4)
+
+    def test_names_of_the_study_are_shown(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        names = {"views": {"4ch": "4-chamber"}, "structures": {"LV": "left ventricle"}, "arms": {"synth": "GAN alone"}}
+        study = {"title": "t", "question": "q", "modality": "m", "names": names}
+        (project / "study.yaml").write_text(json.dumps(study), encoding="utf-8")
+        branch(project, scores(shift=-0.05))
+        text = diff(capsys, markdown=True)
+        assert "| GAN alone |" in text
+        assert "| 4-chamber left ventricle |" in text
 
     def test_the_page_loads_nothing(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
         branch(project, scores(shift=-0.05))

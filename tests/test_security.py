@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from bad_input import EXTERNAL, IMAGE, MASK, ROOT, TRAINING, imported, refused, run, write_params
-from figures_factory import comparison_table, per_subject_table, report_data
+from figures_factory import comparison_table, per_patient_table, report_data
 from nnunet_folder import RV_FIRST, write_description
 
 from augbench.core.artifacts import load_weights, read_array
@@ -242,18 +242,22 @@ class _Tags(HTMLParser):
 def test_text_of_the_user_stays_text_in_the_report() -> None:
     """Through the real templates and charts: every place at once that a name of the user's reaches."""
     evil = f'"></text></svg><img src=x onerror=alert(1)>{EVIL}'
-    scores = per_subject_table({"sax": ("LV", "RV")}, subjects=8)
-    arms = {"arm": {"pggan/synthetic": f"{evil}/synthetic"}, "structure": {"LV": evil}}
-    data = report_data(per_subject=scores, comparison=comparison_table(scores))
+    scores = per_patient_table({"sax": ("LV", "RV")}, subjects=8)
+    names = {"arm": {"pggan-synthetic": evil}, "structure": {"LV": evil}}
+    data = report_data(per_patient=scores, comparison=comparison_table(scores))
+    said = {"title": evil, "question": evil, "modality": evil, "grey_scale": evil, "notes": [evil]}
     data = replace(
         data,
-        comparison=data.comparison.replace(arms),
-        per_subject=data.per_subject.replace(arms).assign(subject_id=evil + data.per_subject["subject_id"]),
+        study=data.study.model_copy(update=said),
+        arms=[replace(one, name=names["arm"].get(one.name, one.name), labels=evil) for one in data.arms],
+        primary_arm=evil,
+        views=("sax", evil),
+        comparison=data.comparison.replace(names),
+        per_patient=data.per_patient.replace(names).assign(subject_id=evil + data.per_patient["subject_id"]),
         audit=data.audit.replace({"generator": {"pggan": evil}}),
         curves=data.curves.assign(generator=evil, name=evil),
-        dose=data.dose.assign(generator=evil),
+        dose=data.dose.replace(names).assign(generator=evil),
         sheets={evil: next(iter(data.sheets.values()))},
-        scheme={**data.scheme, "dataset": evil, "labels_source": evil, "notes": [evil], "scored": {"sax": [evil]}},
         provenance={**data.provenance, "params": {evil: {"seed": evil}}},
     )
     page = render(data)

@@ -13,9 +13,9 @@ from augbench.core.component import available, create
 from augbench.core.errors import UserError
 from augbench.core.params import Params
 from augbench.core.types import FRAME_COLUMNS, Frames, LabelScheme
-from augbench.training.augment import normalise
 from augbench.regimes.base import Phase, Regime
 from augbench.segmenters.base import Segmenter
+from augbench.training.augment import normalise
 from augbench.training.batches import AugmentedFrames, draw_order
 from augbench.training.fit import Pool, fit, predict, validation_dice
 
@@ -218,7 +218,14 @@ def test_best_selection_without_validation_patients_is_refused(smoke: Params) ->
     network = create(Segmenter, "monai_unet", {"features": [8, 8, 16, 16, 32, 8]}).build(3, 32)
     with pytest.raises(UserError, match=r"no validation patients[\s\S]*selection to last"):
         fit(
-            network, alone(frames), frames.take([]), training, smoke.augmentation, smoke.compute, seed=1, description="t"
+            network,
+            alone(frames),
+            frames.take([]),
+            training,
+            smoke.augmentation,
+            smoke.compute,
+            seed=1,
+            description="t",
         )
 
 
@@ -229,6 +236,4 @@ def test_a_missing_gpu_is_one_message(smoke: Params) -> None:
     compute = smoke.compute.model_copy(update={"accelerator": "gpu"})
     network = create(Segmenter, "monai_unet", {"features": [8, 8, 16, 16, 32, 8]}).build(3, 32)
     with pytest.raises(UserError, match="no GPU was found"):
-        fit(
-            network, alone(frames), frames, smoke.training, smoke.augmentation, compute, seed=1, description="test"
-        )
+        fit(network, alone(frames), frames, smoke.training, smoke.augmentation, compute, seed=1, description="test")

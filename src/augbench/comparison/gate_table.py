@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from augbench.comparison.absent import absent_scores
-from augbench.comparison.gate import FAIL, INCONCLUSIVE, OVERALL, PASS, Bounds, Estimate, Runs, bounds, estimates
-from augbench.comparison.needed import Needed, needed
-from augbench.comparison.paired import MIN_SUBJECTS
+from augbench.comparison.bootstrap import MIN_SUBJECTS
+from augbench.comparison.estimate import Estimate, Sides, between_revisions
+from augbench.comparison.gate import FAIL, INCONCLUSIVE, OVERALL, PASS, Bounds, Clearing, bounds
+from augbench.comparison.needed import Limit, limit, too_few_patients
 from augbench.comparison.pairs import ALL_VIEWS, Pair, defined, overall
 from augbench.comparison.revision import RevisionPair, revision_pairs
-from augbench.comparison.unit import REAL, arm_names
+from augbench.comparison.unit import require_per_patient
 from augbench.core.errors import UserError
 
-METRIC = "dice"
+
+@dataclass(frozen=True)
+class Scale:
+    """What is gated: the loss of this metric that may pass, in its unit, and its direction."""
+
+    metric: str
+    margin: float
+    higher_is_better: bool
+
+    @property
+    def sign(self) -> int:
+        """Turns a change of the metric into a gain, and a gain into a change."""
+        return 1 if self.higher_is_better else -1
 
 
 @dataclass(frozen=True)
 class Row:
-    """One gated row.
+    """One gated row; numbers in the metric's unit.
 
     Attributes:
         kind: overall, arm or structure.
-        base, head, change: mean Dice and its change, patients with equal weight.
-        low, high: one-sided limits of the change, each at the level of `bounds`; NaN below MIN_SUBJECTS patients.
-        needed: for an inconclusive row with limits.
+        base, head, change: means and head minus base, patients with equal weight.
+        at_worst, at_best: one-sided limits of the change on its bad and its good side, each at the level of `bounds`;
+            NaN below MIN_SUBJECTS patients.
+        bounds: of gains.
+        limit: what an inconclusive row lacks.
     """
 
     name: str
@@ -37,25 +52,22 @@ class Row:
     base: float
     head: float
     change: float
-    low: float
-    high: float
+    at_worst: float
+    at_best: float
     bounds: Bounds
     outcome: str
-    needed: Needed | None
+    limit: Limit | None
 
 
 @dataclass(frozen=True)
 class Floor:
-    """An absolute floor: mean Dice of a structure in one arm of head, no limits."""
+    """The worst mean that a structure may have in any arm of head, without limits."""
 
     structure: str
     arm: str
     floor: float
     head: float
-
-    @property
-    def broken(self) -> bool:
-        return self.head < self.floor
+    broken: bool
 
 
 @dataclass(frozen=True)
@@ -64,22 +76,22 @@ class Gate:
 
     Attributes:
         seeds: (generator seeds, segmenter seeds) of head's arms at most.
-        seeds_paired: whether every arm has the same seed labels on both sides.
-        seeds_seen: whether some factor has several seeds; if not, the limits speak for patients alone.
+        one_generator, one_segmenter: arms that have a single generator seed, or a single segmenter seed, in a revision:
+            their limits do not speak for other trainings.
         missing: names of what head lacks; nothing is computed then.
         not_gated: arms of head that are controls or that base does not have.
     """
 
-    margin: float
+    scale: Scale
     alpha: float
-    n_subjects: int
-    seeds: tuple[int, int]
-    seeds_paired: bool
-    seeds_seen: bool
-    rows: tuple[Row, ...]
-    floors: tuple[Floor, ...]
-    missing: tuple[str, ...]
-    not_gated: tuple[str, ...]
+    n_subjects: int = 0
+    seeds: tuple[int, int] = (0, 0)
+    one_generator: tuple[str, ...] = ()
+    one_segmenter: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+    floors: tuple[Floor, ...] = ()
+    missing: tuple[str, ...] = ()
+    not_gated: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> str:
@@ -92,27 +104,32 @@ class Gate:
 def gate(
     base: pd.DataFrame,
     head: pd.DataFrame,
+    scale: Scale,
     *,
-    margin: float,
     alpha: float = 0.05,
     floors: Mapping[str, float] | None = None,
-    controls: Sequence[str] = (),
+    controls: Collection[str] = (),
 ) -> Gate:
-    """Judge head against base by Dice.
+    """Judge head against base.
 
     Args:
-        base, head: tidy scores, see `unit.PER_CASE_COLUMNS`.
-        margin: largest loss of mean Dice that may pass.
+        base, head: see `unit.PER_PATIENT_COLUMNS`.
         alpha: see `comparison.gate` for what it bounds.
-        floors: structure -> lowest mean Dice.
-        controls: generators whose arms are not gated: they say what the scale is, not whether the pipeline is well.
+        floors: structure -> worst mean that may pass.
+        controls: arms that are not gated: they say what the scale is, not whether the pipeline is well.
 
     Raises:
-        UserError: base has no Dice, a floor names an unknown structure, or a revision's scores contradict themselves.
+        UserError: base has no score to gate, a floor names an unknown structure, or a revision's scores contradict
+            themselves.
     """
-    old, new = _dice(base, controls), _dice(head, controls)
+    old, new = (_gated(table, scale.metric, controls) for table in (base, head))
     if old.empty:
-        raise UserError("base has no Dice to gate", got="no row", expected="metric 'dice'", remedy="name another base")
+        raise UserError(
+            f"base has no '{scale.metric}' to gate",
+            got=", ".join(base["metric"].unique()),
+            expected=f"scores of the primary metric '{scale.metric}' in an arm that is no control",
+            remedy="name another base",
+        )
     unknown = sorted(set(floors or {}) - set(old["structure"]))
     if unknown:
         raise UserError(
@@ -122,92 +139,100 @@ def gate(
             remedy="correct gate.floors in params.yaml",
         )
     arms = list(dict.fromkeys(old["arm"]))
-    others = tuple(arm for arm in dict.fromkeys(arm_names(head)) if arm not in arms)
-    gated = new[new["arm"].isin(arms)]
-    missing = tuple(absent_scores(old, gated))
+    result = Gate(scale, alpha, not_gated=tuple(arm for arm in dict.fromkeys(head["arm"]) if arm not in arms))
+    new = new[new["arm"].isin(arms)]
+    missing = tuple(absent_scores(old, new))
     if missing:
-        return replace(failed(*missing, margin=margin), alpha=alpha, not_gated=others)
-    pairs = list(revision_pairs(old, gated))
-    kept = np.all([defined(pair.scores.arm) for pair in pairs if pair.view == ALL_VIEWS], axis=0)
-    rows = _rows(pairs, margin, alpha)
-    seeds = [pair.scores.arm.shape[1:] for pair in pairs]
-    return Gate(
-        margin,
-        alpha,
-        int(kept.sum()),
-        (max(g for g, _ in seeds), max(s for _, s in seeds)),
-        all(_paired(pair) for pair in pairs),
-        any(g > 1 or s > 1 for g, s in seeds),
-        tuple(rows),
-        tuple(_floors(pairs, floors or {})),
-        (),
-        others,
+        return replace(result, missing=missing)
+    pairs: dict[str, list[RevisionPair]] = {}
+    for pair in revision_pairs(old, new):
+        pairs.setdefault(pair.arm, []).append(pair)
+    judge = _Judge(pairs, set(old.loc[old["generator_seed"] != "", "arm"]), scale)
+    whole = [own[-1].scores.arm for own in pairs.values()]
+    return replace(
+        result,
+        n_subjects=int(np.all([defined(cube) for cube in whole], axis=0).sum()),
+        seeds=(max(cube.shape[1] for cube in whole), max(cube.shape[2] for cube in whole)),
+        one_generator=_single(old, new, "generator_seed"),
+        one_segmenter=_single(old, new, "segmenter_seed"),
+        rows=tuple(judge.rows(alpha)),
+        floors=tuple(judge.floors(floors or {})),
     )
 
 
-def failed(*missing: str, margin: float) -> Gate:
-    """The result where something is missing and nothing can be computed."""
-    return Gate(margin, 0.05, 0, (0, 0), True, True, (), (), missing, ())
+def _gated(per_patient: pd.DataFrame, metric: str, controls: Collection[str]) -> pd.DataFrame:
+    chosen = per_patient[(per_patient["metric"] == metric) & ~per_patient["arm"].isin(controls)]
+    return chosen if chosen.empty else require_per_patient(chosen)
 
 
-def _dice(per_case: pd.DataFrame, controls: Sequence[str]) -> pd.DataFrame:
-    rows = per_case[(per_case["metric"] == METRIC) & ~per_case["generator"].isin(controls)].reset_index(drop=True)
-    return rows.assign(arm=arm_names(rows), value=pd.to_numeric(rows["value"].replace("", np.nan)))
+def _single(base: pd.DataFrame, head: pd.DataFrame, seed: str) -> tuple[str, ...]:
+    """Arms with one seed of a kind in either revision; an arm without a generator has no generator seed at all."""
+    counts = [side[side[seed] != ""].groupby("arm", sort=False)[seed].nunique() for side in (base, head)]
+    return tuple(dict.fromkeys(str(arm) for count in counts for arm in count.index[count == 1]))
 
 
-def _paired(pair: RevisionPair) -> bool:
-    return pair.shared.generator and pair.shared.segmenter
+@dataclass(frozen=True)
+class _Judge:
+    """Rows and floors of arms that both revisions have, each arm's overall place last."""
+
+    pairs: Mapping[str, Sequence[RevisionPair]]
+    with_generator: Collection[str]
+    scale: Scale
+
+    @property
+    def structures(self) -> list[str]:
+        return list(dict.fromkeys(p.structure for own in self.pairs.values() for p in own if p.view != ALL_VIEWS))
+
+    def rows(self, alpha: float) -> list[Row]:
+        """The overall row; then one per arm and one per structure, where there are several."""
+        arms, structures = list(self.pairs), self.structures
+        parts = sum(len(names) for names in (arms, structures) if len(names) > 1)
+        limits = bounds(True, parts, self.scale.margin, alpha), bounds(False, max(parts, 1), self.scale.margin, alpha)
+        whole = self._sides({arm: own[-1].scores for arm, own in self.pairs.items()})
+        own, mean = between_revisions(whole)
+        rows = [_row(OVERALL, "overall", whole, mean, limits[0], self.scale)]
+        if len(arms) > 1:
+            of_arms = zip(arms, whole, own, strict=True)
+            rows += [_row(arm, "arm", [one], estimate, limits[1], self.scale) for arm, one, estimate in of_arms]
+        for structure in structures if len(structures) > 1 else ():
+            sides = self._sides({arm: self._structure(arm, structure) for arm in arms})
+            rows.append(_row(structure, "structure", sides, between_revisions(sides)[1], limits[1], self.scale))
+        return rows
+
+    def floors(self, floors: Mapping[str, float]) -> Iterator[Floor]:
+        for structure, floor in floors.items():
+            for arm in self.pairs:
+                mean = float(np.nanmean(self._structure(arm, structure).arm))
+                yield Floor(structure, arm, floor, mean, broken=self.scale.sign * (mean - floor) < 0)
+
+    def _structure(self, arm: str, structure: str) -> Pair:
+        """One arm's structure, each patient averaged over the views that show it."""
+        own = self.pairs[arm]
+        return overall([p.scores for p in own if p.structure == structure and p.view != ALL_VIEWS])
+
+    def _sides(self, scores: Mapping[str, Pair]) -> list[Sides]:
+        """Of the patients who make a pair in every arm, in units of gain."""
+        kept, sign = np.all([defined(pair.arm) for pair in scores.values()], axis=0), self.scale.sign
+        return [
+            Sides(
+                sign * pair.arm[kept],
+                sign * pair.reference[kept],
+                paired=self.pairs[arm][0].shared.all,
+                has_generator=arm in self.with_generator,
+            )
+            for arm, pair in scores.items()
+        ]
 
 
-def _rows(pairs: Sequence[RevisionPair], margin: float, alpha: float) -> list[Row]:
-    arms = list(dict.fromkeys(pair.arm for pair in pairs))
-    structures = list(dict.fromkeys(pair.structure for pair in pairs if pair.view != ALL_VIEWS))
-    parts = len(arms) + len(structures)
-    whole = [next(pair for pair in pairs if pair.arm == arm and pair.view == ALL_VIEWS) for arm in arms]
-    runs = _runs(whole, [pair.scores for pair in whole])
-    own, mean = estimates(runs)
-    rows = [_row(OVERALL, "overall", runs, mean, bounds(True, parts, margin, alpha))]
-    part = bounds(False, parts, margin, alpha)
-    rows += [_row(arm, "arm", [run], estimate, part) for arm, run, estimate in zip(arms, runs, own, strict=True)]
-    for structure in structures:
-        runs = _runs(whole, [_structure(pairs, arm, structure) for arm in arms])
-        rows.append(_row(structure, "structure", runs, estimates(runs)[1], part))
-    return rows
-
-
-def _structure(pairs: Sequence[RevisionPair], arm: str, structure: str) -> Pair:
-    """One arm's structure, each patient averaged over the views that show it."""
-    return overall([p.scores for p in pairs if p.arm == arm and p.structure == structure and p.view != ALL_VIEWS])
-
-
-def _runs(whole: Sequence[RevisionPair], scores: Sequence[Pair]) -> list[Runs]:
-    """Of the patients who make a pair in every arm."""
-    kept = np.all([defined(pair.arm) for pair in scores], axis=0)
-    return [
-        Runs(pair.arm[kept], pair.reference[kept], _paired(of), of.arm != REAL)
-        for of, pair in zip(whole, scores, strict=True)
-    ]
-
-
-def _row(name: str, kind: str, runs: Sequence[Runs], estimate: Estimate, limit: Bounds) -> Row:
-    head, base = (float(np.mean([getattr(run, side).mean() for run in runs])) for side in ("head", "base"))
-    change, unchanged = float(estimate.mean), all(not run.differences().any() for run in runs)
-    low = high = change if unchanged else math.nan
-    outcome = INCONCLUSIVE
-    if unchanged:
-        outcome = PASS
-    elif estimate.n >= MIN_SUBJECTS:
-        low, high = (float(value) for value in estimate.limits(limit.lower_level, limit.upper_level))
-        passes, fails = limit.judge(np.asarray(low), np.asarray(high))
+def _row(name: str, kind: str, sides: Sequence[Sides], estimate: Estimate, limits: Bounds, scale: Scale) -> Row:
+    head, base = (float(np.mean([getattr(one, side).mean() for one in sides])) for side in ("head", "base"))
+    gain, unchanged = float(estimate.mean), all(not one.differences().any() for one in sides)
+    low = high = gain if unchanged else math.nan
+    outcome, lacks = (PASS, None) if unchanged else (INCONCLUSIVE, too_few_patients())
+    if not unchanged and estimate.n >= MIN_SUBJECTS:
+        low, high = (float(value) for value in estimate.limits(limits.lower_level, limits.upper_level))
+        passes, fails = limits.judge(np.asarray(low), np.asarray(high))
         outcome = PASS if passes else FAIL if fails else INCONCLUSIVE
-    wanted = needed(estimate, limit) if outcome == INCONCLUSIVE and estimate.n >= MIN_SUBJECTS else None
-    return Row(name, kind, base, head, change, low, high, limit, outcome, wanted)
-
-
-def _floors(pairs: Sequence[RevisionPair], floors: Mapping[str, float]) -> list[Floor]:
-    arms = list(dict.fromkeys(pair.arm for pair in pairs))
-    return [
-        Floor(structure, arm, floor, float(np.nanmean(_structure(pairs, arm, structure).arm)))
-        for structure, floor in floors.items()
-        for arm in arms
-    ]
+        lacks = limit(estimate, Clearing(gain, limits)) if outcome == INCONCLUSIVE else None
+    base, head, change, at_worst, at_best = (scale.sign * value for value in (base, head, gain, low, high))
+    return Row(name, kind, base, head, change, at_worst, at_best, limits, outcome, lacks)

@@ -1,64 +1,85 @@
-"""How many patients or seeds would have decided a row that is inconclusive."""
+"""What keeps a row from a decision, and how many patients or seeds would have brought it."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from augbench.comparison.gate import Bounds, Estimate
-from augbench.comparison.limits import Component, standard_error
+import numpy as np
+
+from augbench.comparison.components import Component
+from augbench.comparison.estimate import (
+    GENERATOR_SEEDS,
+    PATIENTS,
+    REFERENCE_SEEDS,
+    SEGMENTER_SEEDS,
+    TRAININGS,
+    Added,
+    Estimate,
+)
 
 #: More is no advice.
 MOST_PATIENTS, MOST_SEEDS = 100_000, 60
 
+#: Seeds to add where a source of seeds limits; a single training is one more segmenter seed.
+_LISTS = {
+    GENERATOR_SEEDS: "generator_seeds",
+    SEGMENTER_SEEDS: "segmenter_seeds",
+    TRAININGS: "segmenter_seeds",
+    REFERENCE_SEEDS: "reference_seeds",
+}
+
+
+class Goal(Protocol):
+    """What counts as a decision of one row."""
+
+    def reached(self, variance: Component) -> bool:
+        """Whether a mean of this variance would be decided, were its value the one that was found."""
+
 
 @dataclass(frozen=True)
-class Needed:
-    """Fewest that decide if change and variances stay as measured; None where no sensible number does.
+class Limit:
+    """What an undecided row lacks, if mean and variances stay as measured.
 
     Attributes:
-        patients: external patients in all, with the seeds as they are.
-        seeds: to add to each seed list that has more than one, with the patients as they are.
-        seed_share: part of the mean's variance that seeds make, in [0, 1].
+        source: the source with the largest share of the mean's variance (see `estimate`); '' where nothing varies.
+        share: that share, in [0, 1].
+        patients: fewest patients in all that decide, with the seeds as they are; None where no sensible number does.
+        seeds: fewest seeds in the list that is the source, with all else as it is; None likewise, and for patients.
     """
 
+    source: str
+    share: float
     patients: int | None
     seeds: int | None
-    seed_share: float
 
 
-def needed(estimate: Estimate, bounds: Bounds) -> Needed:
-    """For a row without leading axes: to pass where its mean clears the lower bound, otherwise to fail.
-
-    The limit's distance from the mean is t(level, degrees) times the standard error that the measured components give
-    for the larger design; degrees of freedom grow with it.
-    """
-    mean = float(estimate.mean)
-    passing = mean > bounds.lower
-    gap = mean - bounds.lower if passing else bounds.upper - mean
-    level = bounds.lower_level if passing else bounds.upper_level
-    total = estimate.variance()
-    share = 1 - float(estimate.patients.value / total.value) if total.value > 0 else 0.0
-
-    def decided(variance: Component) -> bool:
-        from scipy.stats import t
-
-        error, degrees = standard_error(variance)
-        return bool(t.ppf(1 - level, degrees) * error < gap)
-
-    return Needed(
-        _fewest(lambda n: decided(estimate.variance(patients=n)), estimate.n, MOST_PATIENTS),
-        _fewest(lambda k: decided(estimate.variance(generator_seeds=k, segmenter_seeds=k)), 0, MOST_SEEDS),
-        share,
+def limit(estimate: Estimate, goal: Goal) -> Limit:
+    """For an undecided row without leading axes. Degrees of freedom grow with what is added."""
+    shares = {source: float(part.value) for source, part in estimate.shares().items()}
+    total = sum(shares.values())
+    if total == 0:
+        return Limit("", 0.0, None, None)
+    source = max(shares, key=lambda name: shares[name])
+    patients = _fewest(lambda n: goal.reached(estimate.variance(Added(patients=n))), MOST_PATIENTS)
+    seeds = None
+    if source != PATIENTS:
+        seeds = _fewest(lambda k: goal.reached(estimate.variance(Added(**{_LISTS[source]: k}))), MOST_SEEDS)
+    return Limit(
+        source,
+        shares[source] / total,
+        None if patients is None else estimate.n + patients,
+        None if seeds is None else estimate.seeds(source) + seeds,
     )
 
 
-def _fewest(decides: Callable[[int], bool], present: int, most: int) -> int | None:
-    """Smallest number above `present` that decides, by bisection: more never decides less."""
-    if not decides(most):
-        return None
-    low, high = present, most
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if decides(middle) else (middle, high)
-    return high
+def too_few_patients() -> Limit:
+    """Of a row with too few patients for any interval, and so with nothing to reckon with."""
+    return Limit(PATIENTS, np.nan, None, None)
+
+
+def _fewest(decides: Callable[[int], bool], most: int) -> int | None:
+    """Smallest number from 1 to `most` that decides, by bisection: more never decides less."""
+    return bisect_left(range(1, most), True, key=decides) + 1 if decides(most) else None

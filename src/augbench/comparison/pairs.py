@@ -1,31 +1,26 @@
-"""Two arms side by side in one place (a view and a structure), and what a table says of them."""
+"""Two arms side by side in one place: a view and a structure, or all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from augbench.comparison.holm import holm
-from augbench.comparison.paired import APART, MIN_SUBJECTS, Scores, SharedSeeds, nested_bootstrap, paired_differences
-from augbench.comparison.power import n_needed
-from augbench.comparison.tost import tost_p
+from augbench.comparison.bootstrap import Scores
 from augbench.comparison.unit import score_cube
-from augbench.comparison.variation import percent_variation
-from augbench.comparison.verdict import verdict
-from augbench.comparison.wilcoxon import signed_rank_p
 
 #: View and structure of the row that averages each patient over all views and structures.
 ALL_VIEWS, MEAN_STRUCTURE = "all", "mean"
 
+Place = tuple[str, str]
+
 
 @dataclass(frozen=True)
 class Pair:
-    """Two arms in one place; rows of a patient are NaN where he makes no pair.
+    """Two arms in one place; a patient who makes no pair is NaN throughout.
 
     Attributes:
         arm, reference: (n, G, S) and (n, G', S') scores.
@@ -60,78 +55,29 @@ def defined(scores: Scores) -> NDArray[np.bool_]:
     return np.asarray(~np.isnan(scores).any(axis=(1, 2)))
 
 
-def cells(subjects: pd.DataFrame, ids: list[str]) -> dict[tuple[str, str], Cell]:
+def cells(per_patient: pd.DataFrame, ids: list[str]) -> dict[Place, Cell]:
     """(view, structure) -> scores, with one order of patients throughout.
 
     Args:
-        subjects: rows of `unit.per_subject` of one metric.
+        per_patient: rows of `unit.require_per_patient` of one metric.
         ids: the order of the patients; one without rows is NaN, and not scored.
     """
     found = {}
-    for view, structure in subjects[["view", "structure"]].drop_duplicates().itertuples(index=False):
-        rows = subjects[(subjects["view"] == view) & (subjects["structure"] == structure)]
-        scores = {arm: score_cube(rows[rows["arm"] == arm], ids) for arm in rows["arm"].unique()}
-        found[view, structure] = Cell(scores, np.isin(ids, rows["subject_id"].unique()))
+    for (view, structure), rows in per_patient.groupby(["view", "structure"], sort=False):
+        scores = {str(arm): score_cube(own, ids) for arm, own in rows.groupby("arm", sort=False)}
+        found[str(view), str(structure)] = Cell(scores, np.isin(ids, rows["subject_id"].unique()))
     return found
 
 
-def overall(pairs: list[Pair]) -> Pair:
-    """Each patient's mean over the places where he makes a pair: the same places in both arms."""
+def with_overall(pairs: dict[Place, Pair]) -> dict[Place, Pair]:
+    """The places and, last, the mean of them; a single place is its own mean, and stays the only one."""
+    return pairs if len(pairs) < 2 else pairs | {(ALL_VIEWS, MEAN_STRUCTURE): overall(list(pairs.values()))}
+
+
+def overall(pairs: Sequence[Pair]) -> Pair:
+    """Each patient's mean over the places where the patient makes a pair: the same places in both arms."""
     makes_pair = np.array([defined(pair.arm) for pair in pairs])
     places = np.where(makes_pair.any(axis=0), makes_pair.sum(axis=0), np.nan)[:, None, None]
     arm = np.nansum([pair.arm for pair in pairs], axis=0) / places
     reference = np.nansum([pair.reference for pair in pairs], axis=0) / places
     return Pair(arm, reference, np.any([pair.lost for pair in pairs], axis=0))
-
-
-def statistics(
-    pair: Pair,
-    metric: str,
-    margin: float | None,
-    alpha: float,
-    n_boot: int,
-    rng: np.random.Generator,
-    shared: SharedSeeds = APART,
-) -> dict[str, float]:
-    """All numbers of a row but those that need the other rows; `shared` as in `paired.nested_bootstrap`."""
-    paired = defined(pair.arm)
-    arm, reference = pair.arm[paired], pair.reference[paired]
-    counts: dict[str, float] = {"n_subjects": len(arm), "n_undefined": int(pair.lost.sum())}
-    if len(arm) == 0:
-        return counts
-    differences = paired_differences(arm, reference)
-    numbers = counts | _described(arm, metric, "arm") | _described(reference, metric, "reference")
-    numbers["mean_difference"] = float(differences.mean())
-    if len(arm) < MIN_SUBJECTS:
-        return numbers
-    sd = float(differences.std(ddof=1))
-    interval = nested_bootstrap(arm, reference, n_boot=n_boot, rng=rng, alpha=alpha, shared=shared)
-    numbers |= {"sd_paired": sd, "p_wilcoxon": signed_rank_p(differences)} | asdict(interval)
-    if margin is not None:
-        numbers |= {"n_needed": max(MIN_SUBJECTS, n_needed(sd, margin)), "p_tost": tost_p(differences, margin)}
-    return numbers
-
-
-def _described(scores: Scores, metric: str, side: str) -> dict[str, float]:
-    """Mean, and median and quartiles as in the paper, over patients; runs averaged first."""
-    by_patient = scores.mean(axis=(1, 2))
-    q1, median, q3 = np.quantile(by_patient, [0.25, 0.5, 0.75])
-    described = {"mean": by_patient.mean(), "median": median, "q1": q1, "q3": q3}
-    if metric == "dice":
-        described["variation"] = percent_variation(by_patient)
-    return {f"{name}_{side}": float(value) for name, value in described.items()}
-
-
-def conclude(
-    rows: list[dict[str, Any]], margins: Mapping[str, float], alpha: float, higher_is_better: Mapping[str, bool]
-) -> None:
-    """Add Holm's correction and the verdict to every row of one metric; what could not be computed is NaN."""
-    p_holm = holm(np.array([row.get("p_wilcoxon", np.nan) for row in rows]))
-    for row, p in zip(rows, p_holm, strict=True):
-        row["p_holm"] = float(p)
-        row["verdict"] = verdict(
-            *(row.get(name, np.nan) for name in ("ci_low", "ci_high", "ci90_low", "ci90_high", "p_holm")),
-            margin=margins.get(row["metric"]),
-            higher_is_better=higher_is_better[row["metric"]],
-            alpha=alpha,
-        )

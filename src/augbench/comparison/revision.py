@@ -11,27 +11,26 @@ labels of a factor differ there are no pairs, and each side draws that factor by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from augbench.comparison.paired import SharedSeeds
-from augbench.comparison.pairs import ALL_VIEWS, MEAN_STRUCTURE, Pair, cells, conclude, overall, statistics
-from augbench.comparison.unit import RUN, per_subject
-from augbench.comparison.verdict import HIGHER_IS_BETTER
+from augbench.comparison.bootstrap import SharedSeeds
+from augbench.comparison.pairs import Pair, cells, with_overall
+from augbench.comparison.rows import LIMIT_COLUMNS, Row, Rules, conclude, frame
+from augbench.comparison.unit import RUN, require_per_patient
 from augbench.core.seeding import child_rng
-
-_SIDE = {"_arm": "_head", "_reference": "_base"}
 
 COLUMNS = (
     *("view", "structure", "metric", "arm", "n_subjects", "mean_base", "mean_head"),
     *("mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "sd_paired", "p_wilcoxon", "p_holm", "verdict"),
+    *LIMIT_COLUMNS,
     *("median_base", "q1_base", "q3_base", "median_head", "q1_head", "q3_head", "variation_base", "variation_head"),
-    *("n_needed", "n_undefined", "p_tost", "n_changed", "seeds"),
+    *("n_undefined", "p_tost", "n_changed", "seeds", "overall"),
 )
+_SIDE = {"_arm": "_head", "_reference": "_base"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class RevisionPair:
     def n_changed(self) -> int:
         """Patients whose score changed in any run (paired seeds) or in the mean over runs (seeds drawn apart)."""
         head, base = self.scores.arm, self.scores.reference
-        if not (self.shared.generator and self.shared.segmenter):
+        if not self.shared.all:
             head, base = head.mean(axis=(1, 2), keepdims=True), base.mean(axis=(1, 2), keepdims=True)
         return int(((head != base) & ~np.isnan(head)).any(axis=(1, 2)).sum())
 
@@ -72,12 +71,12 @@ def revision_pairs(base: pd.DataFrame, head: pd.DataFrame) -> Iterator[RevisionP
     A patient whose score is undefined in any run of either side, or who is missing on one, makes no pair.
 
     Args:
-        base, head: tidy scores, see `unit.PER_CASE_COLUMNS`.
+        base, head: see `unit.PER_PATIENT_COLUMNS`.
 
     Raises:
         UserError: a run or a score is missing within a revision.
     """
-    old, new = per_subject(base), per_subject(head)
+    old, new = require_per_patient(base), require_per_patient(head)
     ids = sorted({*old["subject_id"], *new["subject_id"]})
     for metric in _common(old, new, "metric"):
         ours, theirs = new[new["metric"] == metric], old[old["metric"] == metric]
@@ -88,51 +87,35 @@ def revision_pairs(base: pd.DataFrame, head: pd.DataFrame) -> Iterator[RevisionP
                 for place, cell in new_cells.items()
                 if place in old_cells
             }
-            if not pairs:
-                continue
-            pairs[ALL_VIEWS, MEAN_STRUCTURE] = overall(list(pairs.values()))
             shared = _shared(ours[ours["arm"] == arm], theirs[theirs["arm"] == arm])
-            for (view, structure), pair in pairs.items():
+            for (view, structure), pair in with_overall(pairs).items():
                 yield RevisionPair(view, structure, metric, arm, pair, shared)
 
 
-def revision_table(
-    base: pd.DataFrame,
-    head: pd.DataFrame,
-    *,
-    margins: Mapping[str, float],
-    alpha: float = 0.05,
-    n_boot: int = 10_000,
-    rng: np.random.Generator,
-    higher_is_better: Mapping[str, bool] = HIGHER_IS_BETTER,
-) -> pd.DataFrame:
-    """Head minus base per view, structure, metric and arm (`real` too), paired by patient and, where possible, by seed.
+def revision_table(base: pd.DataFrame, head: pd.DataFrame, rules: Rules, *, rng: np.random.Generator) -> pd.DataFrame:
+    """Head minus base per view, structure, metric and arm, paired by patient and, where possible, by seed.
 
-    Statistics and verdict words are those of `table.compare`, and so are the overall rows (`all`, `mean`), Holm's
-    family (all rows of a metric) and the counting of undefined scores. `better` and `worse` speak of head.
+    Statistics and verdict words are those of `table.compare`, and so are the overall rows, the families of tests and
+    the counting of undefined scores. `better` and `worse` speak of head.
 
     Args:
-        base, head: tidy scores, see `unit.PER_CASE_COLUMNS`; only what both hold is compared.
-        margins: metric -> equivalence margin in its unit.
+        base, head: see `unit.PER_PATIENT_COLUMNS`; only what both hold is compared.
         rng: gives one seed; each row derives its own by name.
-        higher_is_better: metric -> direction; a metric of one's own needs an entry.
 
     Returns:
         COLUMNS; `n_changed` counts patients whose score differs at all, `seeds` is `RevisionPair.seeds`.
     """
     seed = int(rng.integers(2**63))
-    families: dict[str, list[dict[str, Any]]] = {}
+    rows = []
     for pair in revision_pairs(base, head):
         names = {"view": pair.view, "structure": pair.structure, "metric": pair.metric, "arm": pair.arm}
-        row_rng = child_rng(seed, *names.values())
-        margin = margins.get(pair.metric)
-        numbers = statistics(pair.scores, pair.metric, margin, alpha, n_boot, row_rng, pair.shared)
-        row = names | numbers | {"seeds": pair.seeds, "n_changed": pair.n_changed}
-        families.setdefault(pair.metric, []).append(row)
-    for family in families.values():
-        conclude(family, margins, alpha, higher_is_better)
-    rows = [{_side(name): value for name, value in row.items()} for family in families.values() for row in family]
-    return pd.DataFrame(rows, columns=COLUMNS)
+        row = Row.measured(names, pair.scores, rules, child_rng(seed, *names.values()), pair.shared)
+        row.cells |= {"seeds": pair.seeds, "n_changed": pair.n_changed}
+        rows.append(row)
+    conclude(rows, rules)
+    for row in rows:
+        row.cells = {_side(name): value for name, value in row.cells.items()}
+    return frame(rows, COLUMNS)
 
 
 def _side(name: str) -> str:

@@ -1,91 +1,97 @@
-"""Short tables from the long ones: what `dvc metrics show` prints and what the dose-response figure draws."""
+"""Short tables from the long ones: what `dvc metrics show` prints, and means by arm, site and dose."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from augbench.comparison.pairs import ALL_VIEWS, MEAN_STRUCTURE
-from augbench.comparison.unit import REAL, arm_names
+from augbench.comparison.pairs import ALL_VIEWS
+from augbench.comparison.rows import overall_rows
+
+ARM_COLUMNS = ("arm", "role", "regime", "dose", "generator", "cohort", "labels")
+DEVELOPMENT_COLUMNS = ("cohort", "arm", "generator_seed", "segmenter_seed", "view", "structure", "metric", "value")
+SITE_COLUMNS = ("arm", "site", "metric", "mean")
+DOSE_COLUMNS = ("arm", "generator", "dose", "site", "metric", "mean", "ci_low", "ci_high")
 
 
-def headline(comparison: pd.DataFrame) -> dict[str, Any]:
-    """What `dvc metrics show` prints: few numbers, JSON-ready; undefined is None.
+@dataclass(frozen=True)
+class Endpoint:
+    """The primary endpoint: mean of `metric` over views and structures, `arm` against the reference arm."""
+
+    metric: str
+    arm: str
+
+
+def headline(comparison: pd.DataFrame, primary: Endpoint) -> dict[str, Any]:
+    """The primary endpoint as JSON: few keys, since `dvc metrics show` makes a column of each, and a line of a study.
 
     Args:
         comparison: what `table.compare` returned.
 
     Returns:
-        `dice`: arm -> mean over patients, views, structures; `ratio_to_real`, `verdict`: arm -> its overall row's.
+        `arm`, the metric's name (mean of the arm), `reference` (mean of the reference arm), `difference`, `ci_low`,
+        `ci_high`, `verdict`; undefined is None.
     """
-    rows = comparison[(comparison["metric"] == "dice") & (comparison["view"] == ALL_VIEWS)]
-    overall = rows[rows["structure"] == MEAN_STRUCTURE].to_dict("records")
-    return {
-        "dice": {REAL: _number(overall[0]["mean_reference"])} | {r["arm"]: _number(r["mean_arm"]) for r in overall},
-        "ratio_to_real": {r["arm"]: _number(r["mean_arm"] / r["mean_reference"]) for r in overall},
-        "verdict": {r["arm"]: r["verdict"] for r in overall},
-    }
+    rows = overall_rows(comparison)
+    row = rows[(rows["metric"] == primary.metric) & (rows["arm"] == primary.arm)].iloc[0]
+    numbers = {primary.metric: "mean_arm", "reference": "mean_reference", "difference": "mean_difference"}
+    numbers |= {"ci_low": "ci_low", "ci_high": "ci_high"}
+    found = {key: _number(row[name]) for key, name in numbers.items()}
+    return {"arm": primary.arm, **found, "verdict": row["verdict"]}
 
 
-def site_means(comparison: pd.DataFrame, development: pd.DataFrame) -> pd.DataFrame:
-    """Mean Dice of every arm at every site, views and structures with equal weight.
+def site_means(
+    comparison: pd.DataFrame, development: Sequence[pd.DataFrame], *, metric: str, external: str
+) -> pd.DataFrame:
+    """Mean score of every arm at every site, views and structures with equal weight, as SITE_COLUMNS.
 
     Args:
-        comparison: what `table.compare` returned, of the external site.
-        development: columns cohort, generator, regime, generator_seed, segmenter_seed, view, structure, metric, value.
-
-    Returns:
-        Columns arm, site (internal, development, external), mean_dice.
+        comparison: what `table.compare` returned, of the external cohort.
+        development: DEVELOPMENT_COLUMNS, a table a cohort; may be none.
+        external: name of the external cohort; `site` is the cohort's name.
     """
-    inner = development[development["metric"] == "dice"].rename(columns={"cohort": "site"})
-    inner = inner.assign(arm=arm_names(inner))
-    means = inner.groupby(["arm", "site"], sort=False)["value"].mean().reset_index()
-    places = comparison[(comparison["metric"] == "dice") & (comparison["view"] != ALL_VIEWS)]
-    arms = places.groupby("arm", sort=False)["mean_arm"].mean()
-    external = pd.DataFrame({"arm": [REAL, *arms.index], "site": "external"})
-    external["value"] = [places.drop_duplicates(["view", "structure"])["mean_reference"].mean(), *arms]
-    return pd.concat([means, external], ignore_index=True).rename(columns={"value": "mean_dice"})
+    places = comparison[(comparison["metric"] == metric) & (comparison["view"] != ALL_VIEWS)]
+    # The reference arm's means stand in every other arm's rows.
+    reference = places.drop_duplicates(["view", "structure"])[["reference_arm", "mean_reference"]]
+    outer = [part.assign(site=external) for part in (reference, places[["arm", "mean_arm"]])]
+    inner = [table.loc[table["metric"] == metric, ["arm", "value", "cohort"]] for table in development]
+    every = pd.concat([part.set_axis(["arm", "mean", "site"], axis=1) for part in (*inner, *outer)])
+    means = every.groupby(["arm", "site"], sort=False)["mean"].mean().reset_index()
+    return means.assign(metric=metric)[list(SITE_COLUMNS)]
 
 
-def dose_response(sites: pd.DataFrame, comparison: pd.DataFrame) -> pd.DataFrame:
-    """Mean Dice over the dose: `real` (dose 0), each mixed dose, and `synthetic` (no real frame, so its dose is empty).
+def dose_response(sites: pd.DataFrame, comparison: pd.DataFrame, arms: pd.DataFrame, *, external: str) -> pd.DataFrame:
+    """Mean score over the dose as DOSE_COLUMNS; the dose of an arm without one is NaN.
 
     Args:
-        sites: what `site_means` returned.
-        comparison: gives the external interval: the mean of `real` plus the limits of the paired difference.
-
-    Returns:
-        Columns arm, generator, synthetic_per_real, site, mean_dice, ci_low, ci_high.
+        sites: what `site_means` returned, of one metric.
+        comparison: gives the external interval: the reference arm's mean plus the limits of the paired difference.
+        arms: ARM_COLUMNS.
     """
-    overall = comparison[(comparison["metric"] == "dice") & (comparison["view"] == ALL_VIEWS)].set_index("arm")
-    rows = []
-    for arm, site, mean_dice in sites[["arm", "site", "mean_dice"]].itertuples(index=False, name=None):
-        generator, _, regime = arm.rpartition("/")
-        _, _, dose = regime.partition("-")
-        limits: tuple[float, float] = (math.nan, math.nan)
-        if site == "external" and arm in overall.index:
-            place = overall.loc[arm]
-            limits = (place["mean_reference"] + place["ci_low"], place["mean_reference"] + place["ci_high"])
-        shown_dose = 0.0 if arm == REAL else float(dose) if dose else math.nan
-        rows.append((arm, generator, shown_dose, site, mean_dice, *limits))
-    names = ["arm", "generator", "synthetic_per_real", "site", "mean_dice", "ci_low", "ci_high"]
-    return pd.DataFrame(rows, columns=names)
+    found = sites.merge(arms[["arm", "generator", "dose"]], on="arm", how="left")
+    limits = overall_rows(comparison)[["arm", "metric", "mean_reference", "ci_low", "ci_high"]].assign(site=external)
+    found = found.merge(limits, on=["arm", "metric", "site"], how="left")
+    for name in ("ci_low", "ci_high"):
+        found[name] += found["mean_reference"]
+    return found[list(DOSE_COLUMNS)]
 
 
-def mean_variance(variance: pd.DataFrame) -> pd.DataFrame:
-    """Standard deviation of Dice by its source, per arm: root mean square over views and structures.
+def mean_variance(variance: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Standard deviation of a metric by its source, per arm: root mean square over views and structures.
 
     Args:
-        variance: what `variance.variance_table` returned.
+        variance: what `components.variance_table` returned.
 
     Returns:
         Columns arm, component, sd.
     """
-    dice = variance[variance["metric"] == "dice"]
+    own = variance[variance["metric"] == metric]
     sources = [name for name in variance.columns if name.startswith("sd_")]
-    squares = dice.set_index("arm")[sources].pow(2)
+    squares = own.set_index("arm")[sources].pow(2)
     roots = squares.groupby(level="arm", sort=False).mean().pow(0.5).rename(columns=lambda name: name[len("sd_") :])
     long = roots.reset_index().melt(id_vars="arm", var_name="component", value_name="sd")
     return long.dropna(subset=["sd"]).reset_index(drop=True)
@@ -93,4 +99,4 @@ def mean_variance(variance: pd.DataFrame) -> pd.DataFrame:
 
 def _number(value: Any) -> float | None:
     """Six significant digits; None where undefined, since JSON knows no NaN."""
-    return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")
+    return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -2,91 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from augbench.core.errors import UserError
 
-#: Columns `per_subject` needs; `reason` says why `value` is empty.
-PER_CASE_COLUMNS = (
-    "frame_id",
-    "subject_id",
-    "site",
-    "view",
-    "generator",
-    "regime",
-    "generator_seed",
-    "segmenter_seed",
-    "structure",
-    "metric",
-    "value",
-    "reason",
-)
-#: Read as text from a file: an id `007` or an empty seed must not become a number.
-PER_CASE_TEXT = tuple(name for name in PER_CASE_COLUMNS if name != "value")
-
-REAL = "real"
 CELL = ["view", "structure", "metric"]
+#: What names a run in every table (`core.arms.Run.identity`); all text, the generator's seed '' where there is none.
 RUN = ["arm", "generator_seed", "segmenter_seed"]
-_REMEDY = "run `dvc repro evaluate` again; if it recurs, a prediction is missing"
+#: `reason` says why `value` is empty.
+PER_FRAME_COLUMNS = ("frame_id", "subject_id", "site", "view", *RUN, "structure", "metric", "value", "reason")
+PER_PATIENT_COLUMNS = (*CELL, *RUN, "subject_id", "site", "value", "n_frames", "n_undefined")
+#: Read as text from a file: an id `007` or an empty seed must not become a number.
+PER_FRAME_TEXT = tuple(name for name in PER_FRAME_COLUMNS if name != "value")
+PER_PATIENT_TEXT = PER_PATIENT_COLUMNS[:8]
+
+_REMEDY = "run `augbench repro` again; if it recurs, a prediction is missing"
 
 
-def per_subject(per_case: pd.DataFrame) -> pd.DataFrame:
+def per_patient(per_frame: pd.DataFrame) -> pd.DataFrame:
     """Scores averaged over the frames of a patient, one row per view, structure, metric, run and patient.
 
-    An arm is `real` (no generator) or `generator/regime`; a run is an arm with its two seeds. A frame whose score is
-    undefined takes no part in the average, and is counted.
+    A frame whose score is undefined takes no part in the average, and is counted.
 
     Args:
-        per_case: tidy rows with PER_CASE_COLUMNS, one a frame, structure, metric and run.
+        per_frame: PER_FRAME_COLUMNS, one row a frame, structure, metric and run.
 
     Returns:
-        Columns view, structure, metric, arm, generator_seed, segmenter_seed, subject_id, `value` (NaN when no frame
-        of the patient has a defined score), `n_frames` and `n_undefined` (frames).
+        PER_PATIENT_COLUMNS: `value` in the metric's unit to six significant digits (NaN when no frame of the patient
+        has a defined score), `n_frames` and how many of them are `n_undefined`.
 
     Raises:
-        UserError: a column, a run or a score is missing, a score occurs twice, or an undefined one has no reason.
+        UserError: a column, a run or a score is missing, a score occurs twice, an undefined one has no reason, or a
+            patient is at two sites.
     """
-    table = _normalised(per_case.reset_index(drop=True))
-    _require_crossed_seeds(table)
-    _require_every_score(table)
-    grouped = table.groupby([*CELL, *RUN, "subject_id"], sort=False)
-    return grouped.agg(
-        value=("value", "mean"), n_frames=("value", "size"), n_undefined=("undefined", "sum")
+    table = _normalised(per_frame, PER_FRAME_COLUMNS, PER_FRAME_TEXT)
+    undefined = table["value"].isna()
+    _refuse((undefined == (table["reason"] == "")) | np.isinf(table["value"]), table, "does not fit its reason",
+            "a finite value and no reason, or no value and the reason why")  # fmt: skip
+    _require_every_score(table, [*CELL, "subject_id", "frame_id"])
+    grouped = table.assign(undefined=undefined).groupby([*CELL, *RUN, "subject_id"], sort=False)
+    found = grouped.agg(
+        site=("site", "first"), value=("value", "mean"), n_frames=("value", "size"), n_undefined=("undefined", "sum")
     ).reset_index()
+    found["value"] = [float(f"{value:.6g}") for value in found["value"]]
+    return found[list(PER_PATIENT_COLUMNS)]
 
 
-def arm_names(per_case: pd.DataFrame) -> pd.Series:
-    """`real`, or `generator/regime` such as `pggan/mixed-1`, of each row."""
-    generator, regime = _text(per_case["generator"]), _text(per_case["regime"])
-    stray = sorted(set(regime[(generator == "") & ~regime.isin(["", REAL])]))
-    if stray:
-        raise UserError(
-            f"regime '{stray[0]}' has no generator",
-            got="rows with an empty generator",
-            expected="a generator in every row but those of the real arm",
-            remedy=_REMEDY,
-        )
-    return (generator + "/" + regime).where(generator != "", REAL)
+def require_per_patient(table: pd.DataFrame) -> pd.DataFrame:
+    """What `per_patient` made, perhaps read from a file, with ids as text and values as numbers.
+
+    Raises:
+        UserError: a column, a run or a score is missing, a score occurs twice, counts of frames contradict each other,
+            or a patient is at two sites.
+    """
+    found = _normalised(table, PER_PATIENT_COLUMNS, PER_PATIENT_TEXT)
+    nothing_defined = found["n_undefined"] == found["n_frames"]
+    wrong = (found["value"].isna() != nothing_defined) | np.isinf(found["value"])
+    wrong |= (found["n_frames"] < 1) | (found["n_undefined"] < 0) | (found["n_undefined"] > found["n_frames"])
+    _refuse(wrong, found, "does not fit its frames", "a finite value, or none where every frame is undefined")
+    case = [*CELL, "subject_id"]
+    _require_every_score(found, case)
+    frames = found.groupby(case)["n_frames"].transform("max")
+    _refuse(found["n_frames"] != frames, found, "has fewer frames than in another run", "the same frames in every run")
+    return found
 
 
-def _normalised(per_case: pd.DataFrame) -> pd.DataFrame:
-    absent = [column for column in PER_CASE_COLUMNS if column not in per_case.columns]
+def _normalised(table: pd.DataFrame, columns: Sequence[str], text: Sequence[str]) -> pd.DataFrame:
+    absent = [column for column in columns if column not in table.columns]
     if absent:
         raise UserError(
             f"column {', '.join(absent)} is missing from the scores",
-            got=", ".join(per_case.columns),
-            expected=", ".join(PER_CASE_COLUMNS),
+            got=", ".join(map(str, table.columns)),
+            expected=", ".join(columns),
             remedy=_REMEDY,
         )
-    if per_case.empty:
+    if table.empty:
         raise UserError("there are no scores", got="an empty table", expected="a row a score", remedy=_REMEDY)
-    names = ["frame_id", "subject_id", "generator_seed", "segmenter_seed", *CELL]
-    table = pd.DataFrame({name: _text(per_case[name]) for name in names}).assign(arm=arm_names(per_case))
-    table["value"] = pd.to_numeric(per_case["value"].replace("", np.nan))
-    table["undefined"] = table["value"].isna()
-    _require_reasons(table, _text(per_case["reason"]))
-    return table
+    found = {
+        name: _text(table[name]) if name in text else pd.to_numeric(table[name].replace("", np.nan)) for name in columns
+    }
+    return pd.DataFrame(found).reset_index(drop=True)
 
 
 def _text(column: pd.Series) -> pd.Series:
@@ -96,15 +94,30 @@ def _text(column: pd.Series) -> pd.Series:
     return column.astype(object).where(column.notna(), "").astype(str)
 
 
-def _require_reasons(table: pd.DataFrame, reason: pd.Series) -> None:
-    wrong = (table["undefined"] == (reason == "")) | np.isinf(table["value"])
-    if wrong.any():
-        row = table[wrong].iloc[0]
+def _require_every_score(table: pd.DataFrame, case: list[str]) -> None:
+    """Each case that any run scored must be scored once by every run: what is missing may be what failed."""
+    _require_one_site(table)
+    _require_crossed_seeds(table)
+    twice = table.duplicated([*case, *RUN])
+    _refuse(twice, table, "occurs twice", "one row a score", remedy="remove the repeated rows")
+    cases, runs = table[case].drop_duplicates(), table[RUN].drop_duplicates()
+    if len(table) == len(cases) * len(runs):
+        return
+    full = cases.merge(runs, how="cross")
+    found = full.merge(table[[*case, *RUN]], how="left", on=[*case, *RUN], indicator=True)
+    absent = found["_merge"] == "left_only"
+    _refuse(absent, found, "is missing", "every run scores every frame; an undefined score has a row with its reason")
+
+
+def _require_one_site(table: pd.DataFrame) -> None:
+    sites = table[["subject_id", "site"]].drop_duplicates()
+    twice = sites[sites.duplicated("subject_id", keep=False)]
+    if len(twice):
         raise UserError(
-            f"a score of {_place(row)} does not fit its reason",
-            got=f"value {row['value']}, reason '{reason[wrong].iloc[0]}'",
-            expected="a finite value and no reason, or no value and the reason why",
-            remedy=_REMEDY,
+            f"patient '{twice['subject_id'].iloc[0]}' is at two sites",
+            got=", ".join(twice["site"].iloc[:2]),
+            expected="an id for each patient",
+            remedy="give patients of different sites different ids",
         )
 
 
@@ -123,36 +136,20 @@ def _require_crossed_seeds(table: pd.DataFrame) -> None:
             )
 
 
-def _require_every_score(table: pd.DataFrame) -> None:
-    """Each frame that any run scored must be scored once by every run: what is missing may be what failed."""
-    case = [*CELL, "subject_id", "frame_id"]
-    twice = table.duplicated([*case, *RUN])
-    if twice.any():
-        raise UserError(
-            f"a score occurs twice: {_place(table[twice].iloc[0])}",
-            got=f"{int(twice.sum())} repeated rows",
-            expected="one row a frame, structure, metric and run",
-            remedy="remove the repeated rows",
-        )
-    cases, runs = table[case].drop_duplicates(), table[RUN].drop_duplicates()
-    if len(table) == len(cases) * len(runs):
+def _refuse(wrong: pd.Series, table: pd.DataFrame, what: str, expected: str, remedy: str = _REMEDY) -> None:
+    """Raises UserError for the first wrong row, named by all that identifies it."""
+    if not wrong.any():
         return
-    full = cases.merge(runs, how="cross")
-    found = full.merge(table[[*case, *RUN]], how="left", on=[*case, *RUN], indicator=True)
-    absent = found[found["_merge"] == "left_only"]
+    row = table[wrong].iloc[0]
+    frame = f", frame '{row['frame_id']}'" if "frame_id" in row else ""
+    value = f"; the first has value {row['value']}" if "value" in row else ""
     raise UserError(
-        f"no score for {_place(absent.iloc[0])}",
-        got=f"{len(absent)} of {len(full)} scores are missing",
-        expected="every run scores every frame; an undefined score has a row with its reason",
-        remedy=_REMEDY,
-    )
-
-
-def _place(row: pd.Series) -> str:
-    return (
-        f"subject '{row['subject_id']}', frame '{row['frame_id']}', arm '{row['arm']}', generator seed "
-        f"'{row['generator_seed']}', segmenter seed '{row['segmenter_seed']}' ({row['view']}, {row['structure']}, "
-        f"{row['metric']})"
+        f"the score of patient '{row['subject_id']}'{frame} {what}: arm '{row['arm']}', generator seed "
+        f"'{row['generator_seed']}', segmenter seed '{row['segmenter_seed']}', {row['view']} {row['structure']}, "
+        f"{row['metric']}",
+        got=f"{int(wrong.sum())} such scores of {len(table)}{value}",
+        expected=expected,
+        remedy=remedy,
     )
 
 
@@ -160,7 +157,7 @@ def score_cube(cell: pd.DataFrame, subjects: list[str]) -> np.ndarray:
     """Scores of one arm in one cell of view, structure and metric as (subjects, generator seeds, segmenter seeds).
 
     Args:
-        cell: rows of `per_subject` for one cell and arm.
+        cell: rows of `require_per_patient` for one cell and arm.
         subjects: order of the first axis; a subject without rows is NaN throughout.
     """
     wide = cell.set_index(["subject_id", *RUN[1:]])["value"].unstack(RUN[1:]).reindex(subjects)

@@ -1,8 +1,6 @@
-"""From intervals and p-values to a word. The only place where a conclusion is drawn."""
+"""From intervals and p-values to a word: the only place where a conclusion is drawn, and the owner of its words."""
 
 from __future__ import annotations
-
-from augbench.comparison.tost import inside_margin
 
 EQUIVALENT = "equivalent"
 NEGLIGIBLE = "significant but negligible"
@@ -11,8 +9,10 @@ WORSE = "worse"
 INCONCLUSIVE = "inconclusive"
 VERDICTS = (EQUIVALENT, NEGLIGIBLE, BETTER, WORSE, INCONCLUSIVE)
 
-#: Direction of the metrics that ship with augbench; a metric of one's own is added in the call of `compare`.
-HIGHER_IS_BETTER = {"dice": True, "nsd": True, "hd95": False, "area_error": False}
+
+def inside_margin(ci90_low: float, ci90_high: float, margin: float | None) -> bool:
+    """Whether the 90% interval lies inside +-margin: TOST at 5%. Never without a margin, nor with an unknown limit."""
+    return margin is not None and -margin < ci90_low and ci90_high < margin
 
 
 def verdict(

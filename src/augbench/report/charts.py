@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from augbench.report.curves import training_curves
-from augbench.report.distribution import dice_distribution
+from augbench.report.distribution import score_distribution
 from augbench.report.dose import dose_response
 from augbench.report.forest import forest
 from augbench.report.seeds import seed_spread
@@ -11,10 +11,10 @@ from augbench.report.sites import site_drop
 from augbench.report.svg import panels, to_svg
 
 __all__ = [
-    "dice_distribution",
     "dose_response",
     "forest",
     "panels",
+    "score_distribution",
     "seed_spread",
     "site_drop",
     "to_svg",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from augbench.report.arms import BLACK, SERIES
+from augbench.report.colours import BLACK, line_colours
 from augbench.report.svg import page_columns
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from altair.typing import ChartType
 
 _WIDTHS, _HEIGHT = {2: 365, 3: 245}, 140
-_MOST_POINTS = 200
+_MOST_POINTS = 100
 
 
 def training_curves(curve: pd.DataFrame) -> ChartType:
@@ -41,9 +41,11 @@ def _panel(rows: pd.DataFrame, title: str, seeds: list[int], width: int) -> Char
     marks = pd.DataFrame({"kimg": logged["kimg"], "words": _words(logged, several=len(seeds) > 1)})
     drawn = pd.concat(parts)[["seed", "kimg", "value"]].assign(seed=lambda table: table["seed"].astype(str))
     names = [str(seed) for seed in seeds]
+    # Black is for what has no generator, here and in the figure of the seeds.
+    colours = list(line_colours(["", *names]).values())[1:]
     shade = alt.Color(
         "seed:N",
-        scale=alt.Scale(domain=names, range=list(SERIES)),
+        scale=alt.Scale(domain=names, range=colours),
         legend=alt.Legend(orient="bottom", title="generator seed", titleOrient="left", offset=4)
         if len(names) > 1
         else None,

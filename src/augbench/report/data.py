@@ -1,44 +1,56 @@
-"""What the report is made from: tidy tables, pictures and a few words; the stage fills it, `render` reads it."""
+"""What the report is made from: the study's words, tidy tables and pictures; the stage fills it, `render` reads it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from augbench.report.since import Since
+from augbench.core.arms import Arm
+from augbench.core.study import Study
+from augbench.report.display import Display
+from augbench.report.metric import Metric
+from augbench.report.rows import overall, records, sort_by
+from augbench.report.targets import Judge, Judged, flags
+from augbench.report.words import is_number
+
+if TYPE_CHECKING:
+    from augbench.report.since import Since
 
 COMPARISON = [
     *("view", "structure", "metric", "arm", "reference_arm", "n_subjects", "mean_arm", "mean_reference"),
     *("mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "sd_paired", "p_wilcoxon", "p_holm", "verdict"),
-    *("median_arm", "q1_arm", "q3_arm", "median_reference", "q1_reference", "q3_reference"),
-    *("variation_arm", "variation_reference", "n_needed", "n_undefined"),
+    *("median_arm", "q1_arm", "q3_arm", "median_reference", "q1_reference", "q3_reference", "n_undefined"),
+    *("variation_arm", "variation_reference", "limited_by", "limited_share", "patients_needed", "seeds_needed"),
+    "overall",
 ]
-PER_SUBJECT = ["view", "structure", "metric", "arm", "generator_seed", "segmenter_seed", "subject_id", "value"]
-SITE_SCORES = ["arm", "site", "mean_dice"]
-DOSE = ["arm", "generator", "synthetic_per_real", "site", "mean_dice", "ci_low", "ci_high"]
-AUDIT = ["generator", "seed", "axis", "metric", "features", "value", "ci_low", "ci_high", "flag", "floor_value"]
+PER_PATIENT = ["view", "structure", "metric", "arm", "generator_seed", "segmenter_seed", "subject_id", "value"]
+SITES = ["arm", "site", "metric", "mean"]
+DOSE = ["arm", "generator", "dose", "site", "metric", "mean", "ci_low", "ci_high"]
+AUDIT = ["generator", "seed", "axis", "title", "features", "value", "ci_low", "ci_high", "flag", "floor_value"]
 CURVES = ["generator", "seed", "kimg", "name", "value", "event"]
-VARIANCE = ["component", "sd"]
+VARIANCE = ["arm", "component", "sd"]
+COHORTS = ["cohort", "site", "subjects", "frames"]
 
-_COLUMNS = {
+#: Columns without which a table is refused.
+REQUIRED = {
     "comparison": COMPARISON,
-    "per_subject": PER_SUBJECT,
-    "site_scores": SITE_SCORES,
+    "per_patient": PER_PATIENT,
+    "sites": SITES,
     "dose": DOSE,
-    "audit": AUDIT,
-    "curves": CURVES,
+    "audit": AUDIT[:-1],
+    "curves": CURVES[:-1],
     "variance": VARIANCE,
+    "cohorts": COHORTS,
 }
-_OPTIONAL = {"floor_value", "event"}
 
 
 def empty(table: str) -> pd.DataFrame:
     """The named table without rows: a part that was not run."""
-    return pd.DataFrame(columns=_COLUMNS[table])
+    return pd.DataFrame(columns=REQUIRED[table])
 
 
 @dataclass(frozen=True)
@@ -46,21 +58,27 @@ class ReportData:
     """Everything the report shows. Tables may be empty; the page then says that the part was not run.
 
     Attributes:
-        scheme: `dataset`, `labels_source`, `scored` (view -> structures), `notes` (sentences for the limits); optional
-            `margin` (equivalence margin, Dice, default 0.01), `title`, `selection` (of weights: `best` or `last`),
-            `cohorts` (rows cohort, site, subjects, frames).
+        study: title, question, names, targets, published table: what the study says in words.
+        arms: every arm, the reference first.
+        metrics: the scores, the primary one first.
+        primary_arm: key of the arm of the primary endpoint.
+        views: of the study, in its order.
+        structures: label value `k + 1` is `structures[k]`; empty: those of the comparison.
+        external: key of the external cohort.
+        selection: of weights, `last` or `best`.
         provenance: `params` (nested), `versions`, `hardware`, `stages` (rows stage, seconds, peak_mib).
-        comparison: one row per view, structure, metric and arm; Dice in [0, 1]; the overall row of an arm has view
-            `all`, structure `mean`; verdict is one of the five words, or empty.
-        per_subject: scores on the external cohort, one row per patient and trained network; generator_seed is
-            undefined for `real`.
-        site_scores: mean Dice per arm and site (internal, development, external).
-        dose: mean Dice per arm and site with its 95% CI; the category on the axis follows from the arm's name.
-        audit: one value per generator, seed (optional column `view`), axis (fidelity, coverage, privacy), metric and
-            feature extractor; flag is `flagged`, `not flagged` or empty; optional `floor_value`, real against real.
+        comparison: reports/comparison.csv: one row per view, structure, metric and arm; `overall` marks the row that
+            speaks for all of an arm's; verdict is one of the five words, or empty.
+        per_patient: reports/per_patient.csv.gz: one row per patient and trained network on the external cohort;
+            generator_seed is empty without a generator.
+        sites: reports/sites.csv, mean score per arm and cohort.
+        dose: reports/dose_response.csv; dose is empty where the regime states none.
+        audit: one value per generator, seed, axis, title (of the test) and feature extractor; flag is `flagged`, `not
+            flagged` or empty; optional `floor_value`, real against real.
         curves: kimg = thousands of training images shown; optional `event`, what the watchdog logged there.
-        variance: sd in Dice; optional column `arm`.
-        sheets: name (`real` or a generator) -> PNG of `sheets.contact_sheet`.
+        variance: SD of the primary metric per arm and source.
+        cohorts: patients and frames of every cohort.
+        sheets: name -> PNG of `sheets.contact_sheet`.
         examples: PNG of `sheets.example_segmentations`.
         since: differences from a base revision; None: no section.
 
@@ -68,26 +86,76 @@ class ReportData:
         ValueError: a table lacks a column.
     """
 
-    scheme: Mapping[str, Any]
+    study: Study
+    arms: Sequence[Arm]
+    metrics: Sequence[Metric]
+    primary_arm: str
+    views: Sequence[str] = ()
+    structures: Sequence[str] = ()
+    external: str = "external"
+    selection: str = "last"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     comparison: pd.DataFrame = field(default_factory=partial(empty, "comparison"))
-    per_subject: pd.DataFrame = field(default_factory=partial(empty, "per_subject"))
-    site_scores: pd.DataFrame = field(default_factory=partial(empty, "site_scores"))
+    per_patient: pd.DataFrame = field(default_factory=partial(empty, "per_patient"))
+    sites: pd.DataFrame = field(default_factory=partial(empty, "sites"))
     dose: pd.DataFrame = field(default_factory=partial(empty, "dose"))
     audit: pd.DataFrame = field(default_factory=partial(empty, "audit"))
     curves: pd.DataFrame = field(default_factory=partial(empty, "curves"))
     variance: pd.DataFrame = field(default_factory=partial(empty, "variance"))
+    cohorts: pd.DataFrame = field(default_factory=partial(empty, "cohorts"))
     sheets: Mapping[str, bytes] = field(default_factory=dict)
     examples: bytes | None = None
     since: Since | None = None
 
     def __post_init__(self) -> None:
-        for table, columns in _COLUMNS.items():
-            absent = set(columns) - _OPTIONAL - set(getattr(self, table).columns)
+        for table, columns in REQUIRED.items():
+            absent = set(columns) - set(getattr(self, table).columns)
             if absent:
                 raise ValueError(f"report table '{table}' lacks {', '.join(sorted(absent))}")
 
     @property
-    def margin(self) -> float:
-        """Half-width of the equivalence band (Dice)."""
-        return float(self.scheme.get("margin", 0.01))
+    def metric(self) -> Metric:
+        """The primary metric."""
+        return self.metrics[0]
+
+    @cached_property
+    def display(self) -> Display:
+        structures = self.structures or sort_by(self.scored["structure"])
+        study = self.study
+        return Display(study.names, tuple(self.arms), tuple(self.views), tuple(structures), dict(study.colours))
+
+    @cached_property
+    def scored(self) -> pd.DataFrame:
+        """Views and structures that were compared, each pair once."""
+        rows = self.comparison[self.comparison["view"] != "all"]
+        return rows[["view", "structure"]].drop_duplicates()
+
+    @cached_property
+    def labels(self) -> str:
+        """Who made the masks of synthetic frames: `joint`; empty where no arm learns from any."""
+        return ", ".join(sort_by(arm.labels for arm in self.arms if arm.generator))
+
+    def of(self, metric: str, arms: Sequence[str] | None = None) -> pd.DataFrame:
+        """Rows of the comparison on one metric, of all arms or of these."""
+        rows = self.comparison[self.comparison["metric"] == metric]
+        return rows if arms is None else rows[rows["arm"].isin(arms)]
+
+    @cached_property
+    def overall(self) -> dict[str, dict[str, Any]]:
+        """Arm -> its overall row on the primary metric, with `ratio` to the reference arm and `ci_width`."""
+        rows = {str(row["arm"]): row for row in records(overall(self.of(self.metric.kind)))}
+        for row in rows.values():
+            mean, reference = row["mean_arm"], row["mean_reference"]
+            row["ratio"] = mean / reference if is_number(mean) and is_number(reference) and reference else None
+            row["ci_width"] = row["ci_high"] - row["ci_low"]
+        return {arm: rows[arm] for arm in self.display.sort_arms(rows)}
+
+    @cached_property
+    def flags(self) -> dict[str, bool]:
+        """Generator -> whether its privacy audit flagged it."""
+        return flags(self.audit)
+
+    @cached_property
+    def targets(self) -> list[Judged]:
+        """The study's targets, judged."""
+        return Judge(self.overall, self.flags, self.metric, self.display).judge(self.study.targets)

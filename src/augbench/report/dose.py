@@ -1,4 +1,4 @@
-"""Figure: mean Dice against the number of synthetic frames per real frame."""
+"""Figure: the mean score against the dose, the number of synthetic frames per real frame."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from augbench.report.arms import BLACK, CONTROLS, REAL, REGIME_COLOURS, SERIES, SITE_NAMES, SITES, kind, ratio, sort_by
+from augbench.report.colours import GREY
+from augbench.report.display import Display
+from augbench.report.metric import Metric
+from augbench.report.rows import sort_by
 from augbench.report.svg import page_columns
 
 if TYPE_CHECKING:
@@ -16,55 +19,54 @@ if TYPE_CHECKING:
 _WIDTHS, _HEIGHT = {2: 365, 3: 235}, 200
 # Half of the room in pixels that the generators share within a category.
 _SLOTS = 12
-_REAL_ONLY, _SYNTHETIC_ONLY = "real only", "synthetic only"
 
 
-def dose_label(arm: str) -> str:
-    """Category on the axis: `real only`, `1`, `0.5`, `synthetic only`."""
-    value = ratio(arm)
-    return _REAL_ONLY if value == 0 else _SYNTHETIC_ONLY if value == float("inf") else f"{value:g}"
+def dose_rows(dose: pd.DataFrame, display: Display) -> pd.DataFrame:
+    """Rows with their category on the axis and their place; controls are left out.
+
+    The category is the arm's name for the reference, the dose where the regime states one, else the regime.
+    """
+    shown = [display.reference, *(arm.name for arm in display.studied)]
+    rows = dose[dose["mean"].notna() & dose["arm"].isin(shown)].copy()
+    rows["dose"] = pd.to_numeric(rows["dose"]).where(rows["arm"] != display.reference, 0.0)
+    rows["label"] = [
+        display.arm(arm) if arm == display.reference else f"{dose:g}" if pd.notna(dose) else display.by_name[arm].regime
+        for arm, dose in zip(rows["arm"], rows["dose"], strict=True)
+    ]
+    rows["place"] = rows["dose"].fillna(float("inf"))
+    return rows.sort_values(["site", "generator", "place"], kind="stable").reset_index(drop=True)
 
 
-def dose_rows(dose: pd.DataFrame) -> pd.DataFrame:
-    """Rows with their axis category and ratio; the controls are left out."""
-    rows = dose[dose["mean_dice"].notna() & ~dose["generator"].isin(CONTROLS)].copy()
-    rows["label"] = rows["arm"].map(dose_label)
-    rows["ratio"] = rows["arm"].map(ratio)
-    rows["generator"] = rows["generator"].where(rows["arm"] != REAL, REAL)
-    return rows.sort_values(["site", "generator", "ratio"], kind="stable").reset_index(drop=True)
+def line_rows(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Doses of each generator with the reference arm, which has none, before them: the lines that are drawn."""
+    dosed = rows[(rows["arm"] != reference) & rows["dose"].notna()]
+    starts = [rows[rows["arm"] == reference].assign(line=name) for name in sorted(set(dosed["generator"]))]
+    return pd.concat([*starts, dosed.assign(line=dosed["generator"])], ignore_index=True)
 
 
-def line_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mixed arms of each generator with the real arm, which belongs to none, before them: the lines that are drawn."""
-    mixed = rows[(rows["arm"] != REAL) & (rows["ratio"] < float("inf"))]
-    starts = [rows[rows["arm"] == REAL].assign(line=name) for name in sorted(set(mixed["generator"]))]
-    return pd.concat([*starts, mixed.assign(line=mixed["generator"])], ignore_index=True)
-
-
-def dose_response(dose: pd.DataFrame) -> ChartType:
-    """One panel per site; points with 95% CI, joined per generator from real-only over the mixed arms.
+def dose_response(dose: pd.DataFrame, metric: Metric, display: Display) -> ChartType:
+    """One panel per site; points with 95% CI, joined per generator from the reference arm over the doses.
 
     Args:
-        dose: arm, generator, synthetic_per_real, site, mean_dice, ci_low, ci_high. Synthetic-only has no real frame, so
-            it is a category of its own and is not joined to the mixed arms.
+        dose: rows of one metric: arm, generator, dose, site, mean, ci_low, ci_high. An arm without a dose is a category
+            of its own and is not joined to the others.
     """
     import altair as alt
 
-    rows = dose_rows(dose)
-    low = float(rows[["ci_low", "mean_dice"]].min().min())
-    high = float(rows[["ci_high", "mean_dice"]].max().max())
-    room = max(high - low, 0.01) * 0.08
-    scale = alt.Scale(domain=[max(low - room, 0.0), min(high + room, 1.0)], nice=False)
-    sites = sort_by(rows["site"], SITES)
-    generators = sorted(set(rows["generator"]) - {REAL})
+    rows = dose_rows(dose, display)
+    low = float(rows[["ci_low", "mean"]].min().min())
+    high = float(rows[["ci_high", "mean"]].max().max())
+    room = max(high - low, 1e-6) * 0.08
+    scale = alt.Scale(domain=[low - room, high + room], nice=False)
+    sites = sort_by(dose["site"])
     width = _WIDTHS[page_columns(len(sites))]
-    return alt.hconcat(*(_panel(rows[rows["site"] == site], site, generators, scale, width) for site in sites))
+    return alt.hconcat(*(_panel(rows[rows["site"] == site], site, scale, width, metric, display) for site in sites))
 
 
-def _panel(rows: pd.DataFrame, site: str, generators: list[str], scale: alt.Scale, width: int) -> ChartType:
+def _panel(rows: pd.DataFrame, site: str, scale: alt.Scale, width: int, metric: Metric, display: Display) -> ChartType:
     import altair as alt
 
-    labels = list(dict.fromkeys(rows.sort_values("ratio", kind="stable")["label"]))
+    labels = list(dict.fromkeys(rows.sort_values("place", kind="stable")["label"]))
     x = alt.X(
         "label:N",
         sort=labels,
@@ -72,30 +74,24 @@ def _panel(rows: pd.DataFrame, site: str, generators: list[str], scale: alt.Scal
         title="synthetic frames per real frame",
         axis=alt.Axis(labelAngle=0, labelLimit=60, labelExpr="split(datum.label, ' ')"),
     )
-    # Real-only stands in the middle of its category, the generators beside each other in theirs.
-    slots = [*generators[: len(generators) // 2], REAL, *generators[len(generators) // 2 :]]
+    # The reference stands in the middle of its category, the generators beside each other in theirs.
+    generators = display.sort_generators(set(rows["generator"]) - {""})
+    slots = [*generators[: len(generators) // 2], "", *generators[len(generators) // 2 :]]
     offset = alt.XOffset(
         "generator:N", sort=slots, scale=alt.Scale(type="point", domain=slots, range=[-_SLOTS, _SLOTS])
     )
-    # One generator: the colour of its regime, as in all figures. Several: a colour each.
-    several = len(generators) > 1
-    colours = dict(zip([REAL, *generators], [BLACK, *SERIES], strict=False)) if several else REGIME_COLOURS
-    shades = alt.Scale(domain=list(colours), range=list(colours.values()))
-    legend = alt.Legend(orient="bottom", title=None, values=generators) if several else None
-    rows = rows.assign(series=rows["generator"] if several else rows["arm"].map(kind))
-    shade = alt.Color("series:N", scale=shades, legend=legend)
-    y = alt.Y("mean_dice:Q", scale=scale, title="mean Dice", axis=alt.Axis(tickCount=5))
+    colours = display.arm_colours(rows["arm"])
+    shade = alt.Color("arm:N", legend=None, scale=alt.Scale(domain=list(colours), range=list(colours.values())))
+    y = alt.Y("mean:Q", scale=scale, title=f"mean {metric.name}", axis=alt.Axis(tickCount=5))
 
-    def base(table: pd.DataFrame) -> alt.Chart:
-        chart = alt.Chart(table.reset_index(drop=True)).encode(x=x)
-        return chart.encode(xOffset=offset) if several else chart
+    def base(table: pd.DataFrame, *columns: str) -> alt.Chart:
+        chart = alt.Chart(table[["label", "generator", *columns]].reset_index(drop=True)).encode(x=x)
+        return chart.encode(xOffset=offset) if len(generators) > 1 else chart
 
-    lines = line_rows(rows).assign(series=lambda table: table["line"] if several else "mixed")
-    line = (
-        base(lines[["label", "generator", "mean_dice", "series"]]).mark_line(strokeWidth=1.5).encode(y=y, color=shade)
-    )
-    drawn = base(rows[["label", "generator", "mean_dice", "series"]])
-    bounded = base(rows.dropna(subset=["ci_low", "ci_high"])[["label", "generator", "ci_low", "ci_high", "series"]])
+    lines = line_rows(rows, display.reference)
+    line = base(lines, "mean", "line").mark_line(strokeWidth=1.2, color=GREY).encode(y=y, detail="line:N")
+    bounded = base(rows.dropna(subset=["ci_low", "ci_high"]), "arm", "ci_low", "ci_high")
     interval = bounded.mark_rule(strokeWidth=1.5).encode(y=alt.Y("ci_low:Q", scale=scale), y2="ci_high:Q", color=shade)
-    points = drawn.mark_point(filled=True, size=45, opacity=1).encode(y=y, color=shade)
-    return alt.layer(line, interval, points).properties(width=width, height=_HEIGHT, title=SITE_NAMES.get(site, site))
+    points = base(rows, "arm", "mean").mark_point(filled=True, size=45, opacity=1).encode(y=y, color=shade)
+    layers = alt.layer(line, interval, points)
+    return layers.properties(width=width, height=_HEIGHT, title=display.cohort(site))

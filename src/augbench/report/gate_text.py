@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
-_HEAD = ("row", "base", "head", "change", "lower", "bound", "upper", "outcome")
+_HEAD = ("row", "base", "head", "change", "at worst", "allowed", "at best", "outcome")
 _SHOWN = 8
 
 
@@ -35,7 +35,7 @@ def print_gate(document: Mapping[str, Any], console: Console) -> None:
             table.add_column(name, justify="right")
         table.add_column(_HEAD[-1], no_wrap=True)
         for row in document["rows"]:
-            *cells, outcome = _cells(row)
+            *cells, outcome = _cells(row, document["metric"])
             table.add_row(*(Text(cell) for cell in cells), Text(outcome, style=_STYLES[outcome]))
         console.print(table, highlight=False)
         console.print(_rule(document), highlight=False)
@@ -48,7 +48,10 @@ def markdown(document: Mapping[str, Any]) -> str:
     """The outcome as heading and last line, rows as a table."""
     parts = [f"### {_plain(_title(document))}"]
     if document["rows"]:
-        parts += [markdown_table(list(_HEAD), [_cells(row) for row in document["rows"]]), _rule(document)]
+        parts += [
+            markdown_table(list(_HEAD), [_cells(row, document["metric"]) for row in document["rows"]]),
+            _rule(document),
+        ]
     bullets = [f"- {_plain(line)}" for line in [*_missing(document), *_floors(document), *document["notes"]]]
     if bullets:
         parts.append("\n".join(bullets))
@@ -58,9 +61,10 @@ def markdown(document: Mapping[str, Any]) -> str:
 
 def sentence(document: Mapping[str, Any]) -> str:
     """The outcome, why, and what would help."""
-    outcome, margin = document["outcome"], document["margin"]
+    outcome = document["outcome"]
     if outcome == "pass":
-        return f"pass: mean Dice is not lower than in {document['base']['name']} by {margin:g} or more"
+        title, margin = document["metric"]["title"], _margin(document)
+        return f"pass: mean {title} is not worse than in {document['base']['name']} by {margin} or more"
     if outcome == "fail":
         return f"fail: {'; '.join(_reasons(document))}"
     named = ", ".join(row["name"] for row in document["rows"] if row["outcome"] == "inconclusive")
@@ -70,22 +74,33 @@ def sentence(document: Mapping[str, Any]) -> str:
 
 
 def _advice(document: Mapping[str, Any]) -> str:
-    advice = document["needed"]
-    generator_seeds, segmenter_seeds = document["seeds"]
-    said = []
-    if advice is None:
+    """What would decide every inconclusive row."""
+    rows = [row for row in document["rows"] if row["outcome"] == "inconclusive"]
+    if any(row["limited_share"] is None for row in rows):
         return "too few patients for limits: 6 are the least"
-    if advice["seeds"] is not None:
-        g, s = advice["seeds"]
-        text = f"{s} segmenter seeds" if g == generator_seeds else f"{g} generator and {s} segmenter seeds"
-        said.append(f"about {text} (now {generator_seeds} and {segmenter_seeds})")
-    if advice["patients"] is not None:
-        said.append(f"about {advice['patients']:,} patients (now {document['patients']})")
+    first = rows[0]
+    share = f"{first['limited_by']} make {first['limited_share']:.0%} of the variance of {first['name']}"
+    said = [*_seeds_needed(rows, document["seeds"]), *_patients_needed(rows, document["patients"])]
     if not said:
-        return "the change is too near the bound for any sensible number of seeds or patients to decide"
-    helps = "seeds" if advice["seed_share"] > 0.5 else "patients"
-    share = advice["seed_share"] if helps == "seeds" else 1 - advice["seed_share"]
-    return f"{' or '.join(said)} would decide if the change stays as it is; {helps} make {share:.0%} of the variance"
+        return f"no sensible number of patients or seeds alone would decide; {share}"
+    return f"{' or '.join(said)} would decide if the change stays as it is; {share}"
+
+
+def _seeds_needed(rows: Sequence[Mapping[str, Any]], present: Sequence[int]) -> list[str]:
+    """The most that any row needs of the seeds that limit it."""
+    if any(row["seeds_needed"] is None for row in rows):
+        return []
+    wanted: dict[str, int] = {}
+    for row in rows:
+        name = "generator seeds" if row["limited_by"].startswith("generator") else "segmenter seeds"
+        wanted[name] = max(wanted.get(name, 0), row["seeds_needed"])
+    now = dict(zip(("generator seeds", "segmenter seeds"), present, strict=True))
+    return ["about " + " and ".join(f"{count} {name} (now {now[name]})" for name, count in wanted.items())]
+
+
+def _patients_needed(rows: Sequence[Mapping[str, Any]], present: int) -> list[str]:
+    needed = [row["patients_needed"] for row in rows]
+    return [] if None in needed else [f"about {max(needed):,} patients (now {present})"]
 
 
 def _reasons(document: Mapping[str, Any]) -> list[str]:
@@ -94,10 +109,12 @@ def _reasons(document: Mapping[str, Any]) -> list[str]:
         said.append(f"missing in {document['head']['name']}: {_listed(document['missing'])}")
     lost = [row["name"] for row in document["rows"] if row["outcome"] == "fail"]
     if lost:
-        said.append(f"Dice of {_listed(lost)} is lower than before by more than {document['margin']:g}")
+        said.append(
+            f"{document['metric']['title']} of {_listed(lost)} is worse than before by more than {_margin(document)}"
+        )
     broken = [f"{one['structure']} in {one['arm']}" for one in document["floors"] if one["broken"]]
     if broken:
-        said.append(f"below the floor: {_listed(broken)}")
+        said.append(f"worse than the floor: {_listed(broken)}")
     return said
 
 
@@ -108,23 +125,28 @@ def _title(document: Mapping[str, Any]) -> str:
 def _rule(document: Mapping[str, Any]) -> str:
     alpha = document["alpha"]
     return (
-        f"Mean Dice of {document['patients']} patients, head minus base. One-sided limits: lower {1 - alpha:.0%} "
-        f"(overall) or {1 - 2 * alpha:.0%}; upper so that all rows together fail by chance in {alpha:.0%} at most. "
-        f"Lower above the bound passes, upper below {words.number(-document['margin'], 4)} fails."
+        f"Mean {document['metric']['title']} of {document['patients']} patients, head minus base. At worst and at best "
+        f"are one-sided limits: worst {1 - alpha:.0%} (overall) or {1 - 2 * alpha:.0%}, best so that all rows together "
+        f"fail by chance in {alpha:.0%} at most. At worst within what is allowed passes; at best a loss beyond "
+        f"{_margin(document)} fails."
     )
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    return [
-        row["name"],
-        words.number(row["base"], 4),
-        words.number(row["head"], 4),
-        words.difference(row["change"]),
-        words.difference(row["lower_limit"]),
-        words.difference(row["lower_bound"]),
-        words.difference(row["upper_limit"]),
-        row["outcome"],
-    ]
+def _margin(document: Mapping[str, Any]) -> str:
+    """`0.01`, `2 mm`."""
+    return f"{document['margin']:g} {document['metric']['unit']}".strip()
+
+
+def _cells(row: Mapping[str, Any], metric: Mapping[str, Any]) -> list[str]:
+    digits = metric["decimals"] + 1
+    means = [words.number(row[name], digits) for name in ("base", "head")]
+    moved = [_signed(row[name], digits) for name in ("change", "at_worst", "allowed", "at_best")]
+    return [row["name"], *means, *moved, row["outcome"]]
+
+
+def _signed(value: float | None, digits: int) -> str:
+    text = words.number(value, digits)
+    return f"+{text}" if value is not None and round(value, digits) > 0 else text
 
 
 def _missing(document: Mapping[str, Any]) -> list[str]:
@@ -134,7 +156,7 @@ def _missing(document: Mapping[str, Any]) -> list[str]:
 def _floors(document: Mapping[str, Any]) -> list[str]:
     return [
         f"floor of {one['structure']} in {one['arm']}: {words.number(one['head'], 4)} "
-        f"{'is below' if one['broken'] else 'holds'} {one['floor']:g}"
+        f"{'is worse than' if one['broken'] else 'holds'} {one['floor']:g}"
         for one in document["floors"]
     ]
 

@@ -2,66 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from augbench.report.headline import headline
+from augbench.report import tables
+from augbench.report.data import ReportData
+from augbench.report.rows import verdict_word
+from augbench.report.words import is_number, number
 
 
-def summary(comparison: pd.DataFrame, sites: pd.DataFrame, audit: pd.DataFrame) -> str:
-    """Arms against real, targets, verdict per structure; Dice only.
-
-    Args:
-        comparison: rows of `reports/comparison.csv`.
-        sites: columns arm, site, mean_dice.
-        audit: columns of `figures.report.AUDIT`.
-    """
-    dice = comparison[comparison["metric"] == "dice"]
-    overall = dice[(dice["view"] == "all") & (dice["structure"] == "mean")]
-    parts = [_arms(overall, sites), _targets(headline(comparison, audit)["targets"])]
-    parts += [_structures(dice[dice["arm"] == arm], str(arm)) for arm in overall["arm"]]
+def summary(data: ReportData) -> str:
+    """Arms against the reference, targets, verdict per structure; the primary metric only."""
+    parts = [f"# {data.study.title}", _arms(data)]
+    if data.targets:
+        rows = [[one.name, one.wanted, one.found, one.status] for one in data.targets]
+        parts.append(markdown_table(["target", "wanted", "found", "result"], rows))
+    parts += [_structures(data, arm) for arm in data.overall]
+    if data.labels:
+        parts.append(f"Labels of synthetic frames: {data.labels}.")
     return "\n\n".join(parts) + "\n"
 
 
-def _arms(overall: pd.DataFrame, sites: pd.DataFrame) -> str:
-    means = {(row["arm"], row["site"]): float(row["mean_dice"]) for row in sites.to_dict("records")}
-    rows = [["real", *_sites(means, "real"), "", "", ""]]
-    for row in overall.to_dict("records"):
-        ratio = row["mean_arm"] / row["mean_reference"] if row["mean_reference"] else float("nan")
-        interval = f"{row['mean_difference']:+.4f} [{row['ci_low']:+.4f}, {row['ci_high']:+.4f}]"
-        rows.append([row["arm"], *_sites(means, row["arm"]), f"{ratio:.3f}", interval, row["verdict"]])
-    head = ["arm", "same site", "development", "external", "ratio to real", "difference [95% CI]", "verdict"]
-    return markdown_table(head, rows)
+def document(data: ReportData) -> dict[str, Any]:
+    """The same numbers for machines: full precision, keys as in the tables, undefined as None."""
+    means = ("mean_arm", "mean_reference", "mean_difference", "ci_low", "ci_high", "ratio", "p_holm")
+    return {
+        "title": data.study.title,
+        "metric": data.metric.kind,
+        "higher_is_better": data.metric.higher_is_better,
+        "margin": data.metric.margin,
+        "primary_arm": data.primary_arm,
+        "reference_arm": data.display.reference,
+        "arms": {
+            arm: {"role": data.display.by_name[arm].role, "verdict": verdict_word(row["verdict"]) or None}
+            | {name: _plain(row[name]) for name in means}
+            for arm, row in data.overall.items()
+            if arm in data.display.by_name
+        },
+        "sites": [
+            {"arm": arm, "site": site, "mean": _plain(mean)}
+            for arm, site, mean in _primary_sites(data)[["arm", "site", "mean"]].itertuples(index=False, name=None)
+        ],
+        "targets": [vars(target) for target in data.targets],
+        "flagged_generators": data.flags,
+    }
 
 
-def _sites(means: dict[tuple[str, str], float], arm: str) -> list[str]:
-    return [f"{means[arm, site]:.3f}" for site in ("internal", "development", "external")]
+def _plain(value: Any) -> float | None:
+    return float(f"{value:.6g}") if is_number(value) else None
 
 
-def _targets(targets: Sequence[Any]) -> str:
-    rows = [[target["name"], target["wanted"], target["found"], target["status"]] for target in targets]
-    return markdown_table(["target", "wanted", "found", "result"], rows)
+def _primary_sites(data: ReportData) -> pd.DataFrame:
+    return data.sites[data.sites["metric"] == data.metric.kind]
 
 
-def _structures(rows: pd.DataFrame, arm: str) -> str:
-    shown = [
-        [
-            row["view"],
-            row["structure"],
-            str(row["n_subjects"]),
-            f"{row['mean_arm']:.3f}",
-            f"{row['mean_reference']:.3f}",
-            f"{row['mean_difference']:+.4f}",
-            f"[{row['ci_low']:+.4f}, {row['ci_high']:+.4f}]",
-            f"{row['p_holm']:.2g}",
-            row["verdict"],
-        ]
-        for row in rows[rows["view"] != "all"].to_dict("records")
-    ]
-    head = ["view", "structure", "n", "arm", "real", "difference", "95% CI", "p (Holm)", "verdict"]
-    return f"**{arm} against real**\n\n{markdown_table(head, shown)}"
+def _arms(data: ReportData) -> str:
+    sites = tables.site_table(_primary_sites(data), data.metric, data.display)
+    rows = []
+    for row in sites["rows"]:
+        own = data.overall.get(row["key"])
+        cells = ["", "", ""] if own is None else [number(own["ratio"]), *_against(data, own)]
+        rows.append([row["arm"], *row["cells"], *cells])
+    reference = data.display.arm(data.display.reference)
+    head = ["arm", *sites["sites"], f"ratio to {reference}", "difference [95% CI]", "verdict"]
+    return f"Mean {data.metric.name}, {data.metric.direction}.\n\n{markdown_table(head, rows)}"
+
+
+def _against(data: ReportData, row: dict[str, Any]) -> list[str]:
+    metric = data.metric
+    interval = f"{metric.difference(row['mean_difference'])} [{metric.interval(row['ci_low'], row['ci_high'])}]"
+    return [interval, verdict_word(row["verdict"])]
+
+
+def _structures(data: ReportData, arm: str) -> str:
+    keys = ("place", "n", "mean_arm", "mean_reference", "difference", "ci", "p_holm", "verdict")
+    rows = tables.verdict_table(data.comparison, arm, data.metric, data.display)
+    shown = [[row[key] for key in keys] for row in rows if not row["overall"]]
+    reference = data.display.arm(data.display.reference)
+    head = ["structure", "n", "arm", reference, "difference", "95% CI", "p (Holm)", "verdict"]
+    return f"**{data.display.arm(arm)} against {reference}**\n\n{markdown_table(head, shown)}"
 
 
 def markdown_table(head: list[str], rows: list[list[str]]) -> str:

@@ -1,123 +1,201 @@
-"""The sentences of the abstract and of the limits, written from the numbers."""
+"""The sentences of the page, written from the numbers: glossary, summary, controls, selection and limits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from math import sqrt
 from typing import Any
 
-import pandas as pd
-
-from augbench.report.arms import REAL, kind, view_name
-from augbench.report.headline import MET, MISSED, UNKNOWN, too_weak
-from augbench.report.words import NOTHING, count, difference, interval, number, trained_on
+from augbench.core.arms import Arm
+from augbench.report.data import ReportData
+from augbench.report.rows import single, sort_by
+from augbench.report.tables import verdict_counts
+from augbench.report.targets import MET, MISSED, UNKNOWN, Judged
+from augbench.report.words import count, listed, number
 
 _LABELS = {
     "joint": "the generator made image and mask together",
-    "pseudo": "a network trained on the segmenter cohort labelled the synthetic frames",
+    "pseudo": "a network trained on patients labelled the synthetic frames",
     "manual": "people annotated the synthetic frames; controls kept their own masks, which are references",
+}
+_ROLES = {
+    "positive control": "an upper bound: no generator should do better",
+    "negative control": "copies, which the privacy audit must flag",
 }
 
 
-def summary(scheme: Mapping[str, Any], head: Mapping[str, Any], margin: float) -> list[str]:
+def glossary(data: ReportData) -> list[tuple[str, str]]:
+    """Terms that the page uses, with their meaning: only those that this study has."""
+    arms = data.arms
+    terms = [
+        ("arm", "one way to train the segmenter"),
+        ("regime", "which frames an arm trains on, and when"),
+    ]
+    if any(arm.dose is not None for arm in arms):
+        terms.append(("dose", "synthetic frames per real frame"))
+    for role, meaning in _ROLES.items():
+        named = [data.display.arm(arm.name) for arm in arms if arm.role == role]
+        if named:
+            terms.append((listed(named), f"{role}, {meaning}"))
+    return terms
+
+
+def summary(data: ReportData) -> list[str]:
     """Abstract, one sentence an item."""
-    arms = head["arms"]
-    synthetic = [arm for arm in arms if kind(arm) == "synthetic"]
-    mixed = [arm for arm in arms if kind(arm) == "mixed"]
-    if not synthetic and not mixed:
-        return ["This run compared no synthetic or mixed arm with the real-only arm, so it has no headline result."]
-    sentences = []
-    for arm in synthetic:
-        row = arms[arm]
-        sentences.append(
-            f"Networks trained on {trained_on(arm)} reached a mean external Dice of {number(row['mean_arm'])}, against "
-            f"{number(row['mean_reference'])} for the same network trained on real frames: a ratio of "
-            f"{number(row['ratio'], 4)} and a difference of {difference(row['mean_difference'])} (95% CI "
-            f"{interval(row['ci_low'], row['ci_high'])}; {count(row['n_subjects'])} patients)."
-        )
-    if mixed:
-        changes = []
-        for arm in mixed:
-            row = arms[arm]
-            ci = interval(row["ci_low"], row["ci_high"])
-            changes.append(f"{difference(row['mean_difference'])} for {arm} (95% CI {ci})")
-        sentences.append(f"Adding synthetic to the real frames changed Dice by {listed(changes)}.")
+    rows = data.overall
+    compared = [arm.name for arm in data.display.studied if arm.name in rows]
+    if not compared:
+        return ["This run compared no arm with the reference arm, so it has no headline result."]
+    sentences = [_primary(data, rows[data.primary_arm])] if data.primary_arm in compared else []
+    others = [arm for arm in compared if arm != data.primary_arm]
+    if others:
+        sentences.append(f"Differences of the other arms: {listed([_change(data, arm) for arm in others])}.")
     counted = []
-    for arm in [*synthetic, *mixed]:
-        counts = {word: number_of for word, number_of in head["verdicts"].get(arm, {}).items() if number_of}
+    for arm in compared:
+        counts = verdict_counts(data.comparison, arm, data.metric)
         if counts:
-            counted.append(f"for {arm}: {listed([f'{number_of} {word}' for word, number_of in counts.items()])}")
+            words = listed([f"{number_of} {word}" for word, number_of in counts.items()])
+            counted.append(f"{words} for {data.display.arm(arm)}")
     if counted:
+        margin = f", at a margin of {data.metric.margin_text}," if data.metric.margin is not None else ""
+        sentences.append(f"Verdicts on single structures and views{margin} were: {'; '.join(counted)}.")
+    reference = rows[compared[0]]["mean_reference"]
+    if data.metric.too_weak(reference):
         sentences.append(
-            f"Verdicts on the single structures and views, at a margin of ±{margin:g}, were {'; '.join(counted)}."
+            f"The reference arm itself reaches only {data.metric.name} {data.metric.number(reference)}: it has not "
+            "learnt the task, so ratios, differences and verdicts of this run mean nothing."
         )
-    weak = next((arms[arm] for arm in [*synthetic, *mixed] if too_weak(arms[arm])), None)
-    if weak:
-        sentences.append(
-            f"The real-only network itself reaches a Dice of only {number(weak['mean_reference'])}: it has not learnt "
-            "the task, so ratios, differences and verdicts of this run mean nothing."
-        )
-    return [*sentences, targets_sentence(head["targets"])]
+    return [*sentences, targets_sentence(data.targets)] if data.targets else sentences
 
 
-def targets_sentence(targets: list[dict[str, str]]) -> str:
+def _primary(data: ReportData, row: dict[str, Any]) -> str:
+    metric, display = data.metric, data.display
+    return (
+        f"In the cohort '{display.cohort(data.external)}', {display.arm(str(row['arm']))} reached a mean "
+        f"{metric.name} of {metric.number(row['mean_arm'])} against {metric.number(row['mean_reference'])} of "
+        f"{the_reference(data)} ({metric.direction}): a ratio of {number(row['ratio'], 4)} and a difference of "
+        f"{metric.difference(row['mean_difference'])} (95% CI {metric.interval(row['ci_low'], row['ci_high'])}; "
+        f"{count(row['n_subjects'])} patients)."
+    )
+
+
+def _change(data: ReportData, arm: str) -> str:
+    row, metric = data.overall[arm], data.metric
+    interval = metric.interval(row["ci_low"], row["ci_high"])
+    return f"{metric.difference(row['mean_difference'])} for {data.display.arm(arm)} (95% CI {interval})"
+
+
+def the_reference(data: ReportData) -> str:
+    """`the reference arm (real)`."""
+    return f"the reference arm ({data.display.arm(data.display.reference)})"
+
+
+def targets_sentence(targets: list[Judged]) -> str:
     """`Of 8 targets, 6 were met and 2 missed: …`, each missed one with what was wanted and found."""
-    missed = [target for target in targets if target["status"] == MISSED]
-    unknown = sum(target["status"] == UNKNOWN for target in targets)
-    met = sum(target["status"] == MET for target in targets)
+    missed = [target for target in targets if target.status == MISSED]
+    unknown = sum(target.status == UNKNOWN for target in targets)
+    met = sum(target.status == MET for target in targets)
     verb = "was" if met == 1 else "were"
     text = f"Of {len(targets)} targets, {met or 'none'} {verb} met and {len(missed) or 'none'} missed"
     if missed:
-        text += ": " + "; ".join(f"{one['name']} (wanted {one['wanted']}, found {one['found']})" for one in missed)
+        text += ": " + "; ".join(f"{one.name} (wanted {one.wanted}, found {one.found})" for one in missed)
     return text + (f". {unknown} could not be judged in this run." if unknown else ".")
 
 
-def limits(scheme: Mapping[str, Any], comparison: pd.DataFrame, per_subject: pd.DataFrame) -> list[str]:
-    """What this study cannot show, from what was run; the notes of the scheme come first."""
-    items = [str(note) for note in scheme.get("notes", [])]
-    scored = scheme.get("scored", {})
-    views = [view_name(view) for view in scored]
-    if len(views) < 3:
-        items.append(f"Only {listed(views) or 'no'} frames were scored; nothing is said about other views.")
-    structures = sorted({name for names in scored.values() for name in names})
+def controls(data: ReportData) -> list[dict[str, str]]:
+    """Every control with its role, its result and what the privacy audit says of its generator."""
+    return [
+        {
+            "name": data.display.arm(arm.name),
+            "role": f"{arm.role}, {_ROLES[arm.role]}",
+            "result": _control_result(data, arm),
+            **_control_audit(data, arm),
+        }
+        for arm in data.display.controls
+    ]
+
+
+def _control_result(data: ReportData, arm: Arm) -> str:
+    if arm.name not in data.overall:
+        return "not compared in this run"
+    row, metric = data.overall[arm.name], data.metric
+    return (
+        f"mean {metric.name} {metric.number(row['mean_arm'])}, {metric.difference(row['mean_difference'])} against "
+        f"{data.display.arm(data.display.reference)}"
+    )
+
+
+def _control_audit(data: ReportData, arm: Arm) -> dict[str, str]:
+    flag = data.flags.get(arm.generator or "")
+    if flag is None:
+        return {"audit": "not made", "css": ""}
+    if arm.role == "negative control":
+        blind = "not flagged: the audit is blind to copies and its other answers are worth nothing"
+        return {"audit": "flagged, as it must be", "css": "met"} if flag else {"audit": blind, "css": "missed"}
+    alarm = "flagged: a false alarm if it holds no training frame"
+    return {"audit": alarm, "css": "flagged"} if flag else {"audit": "not flagged, as it should be", "css": "met"}
+
+
+def selection(data: ReportData) -> str:
+    """Whether any arm saw a validation label."""
+    if data.selection == "last":
+        return "The weights after the last step are taken: no arm saw a validation label."
+    return (
+        "The weights with the best score on the validation patients of the arm's cohort are taken: every arm, also one "
+        "that trains on synthetic frames alone, saw the labels of those patients."
+    )
+
+
+def limits(data: ReportData) -> list[str]:
+    """What this study cannot show: the study's own notes, then what follows from what was run."""
+    items = list(data.study.notes)
+    structures = sort_by(data.scored["structure"])
     if len(structures) == 1:
-        items.append(f"Only the {structures[0]} has a reference in the external set, so it alone is scored.")
-    single = comparison[(comparison["metric"] == "dice") & (comparison["view"] != "all")]
-    single = single[single["sd_paired"].notna() & (single["arm"].map(kind) != "control")]
-    if len(single):
-        spread = f"{number(single['sd_paired'].min())} to {number(single['sd_paired'].max())}"
-        n = count(single["n_subjects"].max())
-        items.append(
-            f"The external set has {n} patients. At n = 50 a difference of 0.01 can be decided only if the paired SD "
-            f"is below about 0.042; here it is {spread} over the structures and views. 'Inconclusive' means "
-            "undecided by these data, not without difference."
-        )
-    runs = seed_counts(per_subject)
+        items.append(f"Only {structures[0]} has a reference in the external set, so it alone is scored.")
+    unscored = [data.display.view(view) for view in data.views if view not in set(data.scored["view"])]
+    if unscored:
+        items.append(f"Nothing is said about {listed(unscored)}: no such frame was scored.")
+    items += _spread(data)
+    runs = seed_counts(data)
     if runs:
+        one = ", and one network architecture stands for all" if len({arm.segmenter for arm in data.arms}) == 1 else ""
         items.append(
-            f"Seeds: {runs[0]} of the generator and {runs[1]} of the segmenter. The spread over so few runs is itself "
-            "only roughly known, and one network architecture stands for all."
+            f"Seeds: {runs[0]} of the generators and {runs[1]} of the segmenter. The spread over so few runs is itself "
+            f"only roughly known{one}."
         )
-    labels = str(scheme.get("labels_source", NOTHING))
-    items.append(f"Labels of the synthetic frames: {labels} ({_LABELS.get(labels, 'as stated in params.yaml')}).")
-    items.append(
-        "The published values were obtained on other patients, scanners and frame sizes; they are printed for "
-        "orientation and are not tested against ours."
-    )
-    items.append(
-        "Each axis of the audit is measured on the named features only. A privacy audit that flags nothing shows "
-        "that these tests found nothing, not that the frames are free of risk."
-    )
+    if data.labels:
+        meaning = _LABELS.get(data.labels, "as stated in params.yaml")
+        items.append(f"Labels of the synthetic frames: {data.labels} ({meaning}).")
+    if len(data.audit):
+        items.append(
+            "Each axis of the audit is measured on the named features only. A privacy audit that flags nothing shows "
+            "that these tests found nothing, not that the frames are free of risk."
+        )
     return items
 
 
-def seed_counts(per_subject: pd.DataFrame) -> tuple[int, int] | None:
-    """Number of generator and segmenter seeds, or None without per-subject scores."""
-    if per_subject.empty:
+def _spread(data: ReportData) -> list[str]:
+    """What the number of patients allows, if seeds made no difference."""
+    metric = data.metric
+    rows = single(data.of(metric.kind, [arm.name for arm in data.display.studied]))
+    rows = rows[rows["sd_paired"].notna()]
+    if rows.empty or metric.margin is None:
+        return []
+    from scipy.stats import t
+
+    n = int(rows["n_subjects"].max())
+    limit = metric.margin * sqrt(n) / t.ppf(0.95, n - 1)
+    low, high = (number(value, metric.decimals) for value in (rows["sd_paired"].min(), rows["sd_paired"].max()))
+    return [
+        f"The external set has {n} patients. That many can show a difference to lie within {metric.margin_text} only "
+        f"if its SD between patients is below {number(limit, metric.decimals)}, even without any spread between seeds; "
+        f"here it is {low} to {high} over structures and views. 'Inconclusive' means undecided by these data, not "
+        "without difference."
+    ]
+
+
+def seed_counts(data: ReportData) -> tuple[int, int] | None:
+    """Number of generator and segmenter seeds, or None without per-patient scores."""
+    if data.per_patient.empty:
         return None
-    generated = per_subject[per_subject["arm"] != REAL]
-    return int(generated["generator_seed"].nunique()), int(per_subject["segmenter_seed"].nunique())
-
-
-def listed(parts: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+    seeds = data.per_patient["generator_seed"].replace("", None)
+    return int(seeds.nunique()), int(data.per_patient["segmenter_seed"].nunique())

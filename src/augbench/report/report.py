@@ -3,57 +3,42 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
-from augbench.report import charts, tables
-from augbench.report.arms import (
-    CONTROLS,
-    REAL,
-    STRUCTURE_COLOURS,
-    generator_of,
-    kind,
-    sort_arms,
-)
-from augbench.report.data import AUDIT, COMPARISON, CURVES, DOSE, PER_SUBJECT, SITE_SCORES, VARIANCE, ReportData
-from augbench.report.distribution import n_below
-from augbench.report.headline import flags, headline
-from augbench.report.paper import CITATION, DOI, PATIENTS, REFERENCES
-from augbench.report.prose import limits, summary
+from augbench.report import charts, prose, run_tables, tables
+from augbench.report.colours import VERDICT_COLOURS
+from augbench.report.data import ReportData
+from augbench.report.distribution import n_outside
+from augbench.report.metric import Metric
 from augbench.report.seeds import several_runs
 from augbench.report.since_page import section
 from augbench.report.templates import environment
 
-__all__ = [
-    "AUDIT",
-    "COMPARISON",
-    "CURVES",
-    "DOSE",
-    "PER_SUBJECT",
-    "SITE_SCORES",
-    "VARIANCE",
-    "ReportData",
-    "figures",
-    "render",
-]
-
 
 def figures(data: ReportData) -> dict[str, list[str]]:
     """Every chart of the report as SVG texts, one per panel so that the page can stack them on a narrow screen."""
-    dice = data.per_subject[data.per_subject["metric"] == "dice"].dropna(subset=["value"])
-    rows = data.comparison[(data.comparison["metric"] == "dice") & data.comparison["mean_difference"].notna()]
-    control = pd.Series([kind(arm) == "control" for arm in rows["arm"]], index=rows.index, dtype=bool)
-    dose = data.dose.dropna(subset=["mean_dice"])
+    metric, display = data.metric, data.display
+    patients = _primary(data.per_patient, metric, "value")
+    rows = _primary(data.comparison, metric, "mean_difference")
+    control = rows["arm"].isin([arm.name for arm in display.controls])
+
+    def forest(table: pd.DataFrame) -> Any:
+        return charts.forest(table, metric.margin, title=f"difference in {metric.name}", display=display)
+
     sources: dict[str, tuple[pd.DataFrame, Callable[[pd.DataFrame], Any]]] = {
-        "dice": (dice, charts.dice_distribution),
-        "forest": (rows[~control], lambda table: charts.forest(table, data.margin)),
-        "forest-controls": (rows[control], lambda table: charts.forest(table, data.margin)),
-        "dose": (dose, charts.dose_response),
-        "sites": (data.site_scores.dropna(subset=["mean_dice"]), charts.site_drop),
+        "scores": (patients, lambda table: charts.score_distribution(table, metric, display)),
+        "forest": (rows[~control], forest),
+        "forest-controls": (rows[control], forest),
+        "dose": (_dosed(data), lambda table: charts.dose_response(table, metric, display)),
+        "sites": (_primary(data.sites, metric, "mean"), lambda table: charts.site_drop(table, metric, display)),
         "curves": (data.curves.dropna(subset=["kimg", "value"]), charts.training_curves),
-        "seeds": (dice if several_runs(dice) else dice.iloc[:0], charts.seed_spread),
+        "seeds": (
+            patients if several_runs(patients) else patients.iloc[:0],
+            lambda table: charts.seed_spread(table, metric, display),
+        ),
     }
     return {
         name: [charts.to_svg(panel, f"{name}-{index}") for index, panel in enumerate(charts.panels(draw(table)))]
@@ -63,58 +48,72 @@ def figures(data: ReportData) -> dict[str, list[str]]:
     }
 
 
+def _primary(table: pd.DataFrame, metric: Metric, value: str) -> pd.DataFrame:
+    """Rows of the primary metric with a defined `value`."""
+    return table[(table["metric"] == metric.kind) & table[value].notna()]
+
+
+def _dosed(data: ReportData) -> pd.DataFrame:
+    """Rows of the dose-response figure; none where no arm of the study has a dose."""
+    rows = _primary(data.dose, data.metric, "mean")
+    return rows if any(arm.dose is not None for arm in data.display.studied) else rows.iloc[:0]
+
+
 def render(data: ReportData) -> str:
     """The whole page. Same data, same text."""
     from markupsafe import Markup
 
-    dice = data.comparison[data.comparison["metric"] == "dice"]
-    head = headline(data.comparison, data.audit)
-    arms = sort_arms(dice["arm"])
-    studied = [arm for arm in arms if kind(arm) != "control"]
+    metric, display, published = data.metric, data.display, data.study.published
+    patients = _primary(data.per_patient, metric, "value")
     page = environment().get_template("report.html.j2")
     return page.render(
         data=data,
-        scheme=data.scheme,
-        labels=data.scheme.get("labels_source", "not stated"),
-        margin=data.margin,
-        head=head,
-        summary=summary(data.scheme, head, data.margin),
-        limits=limits(data.scheme, data.comparison, data.per_subject),
+        study=data.study,
+        display=display,
+        metric=metric,
+        labels=data.labels,
+        reference=display.arm(display.reference),
+        the_reference=prose.the_reference(data),
+        glossary=prose.glossary(data),
+        summary=prose.summary(data),
+        controls=prose.controls(data),
+        selection=prose.selection(data),
+        limits=prose.limits(data),
         svg={name: [Markup(text) for text in texts] for name, texts in figures(data).items()},
-        sheets={name: _base64(data.sheets[name]) for name in _sheet_order(data.sheets)},
+        sheets={name: _base64(png) for name, png in data.sheets.items()},
         examples=_base64(data.examples) if data.examples else "",
-        studied=studied,
-        controls=[arm for arm in arms if kind(arm) == "control"],
-        generators=sorted({generator_of(arm) for arm in studied} - {""}),
-        paper={"doi": DOI, "citation": CITATION, "patients": PATIENTS, "references": REFERENCES},
-        paper_blocks=tables.paper_table(data.comparison, [arm for arm in studied if kind(arm) == "synthetic"]),
-        verdicts={arm: tables.verdict_table(data.comparison, arm, "dice", data.margin) for arm in arms},
-        secondary=[
-            {
-                "name": tables.METRIC_NAMES.get(metric, metric),
-                "arms": {arm: tables.verdict_table(data.comparison, arm, metric, data.margin) for arm in arms},
-            }
-            for metric in sorted(set(data.comparison["metric"]) - {"dice"})
+        arms=tables.arm_table(data),
+        published=tables.published_table(data, published) if published else [],
+        varied=published is not None and any(row.variation_arm is not None for row in published.rows),
+        verdicts=_verdicts(data, metric),
+        secondary=[(one, _verdicts(data, one)) for one in data.metrics[1:] if len(data.of(one.kind))],
+        sites=tables.site_table(_primary(data.sites, metric, "mean"), metric, display),
+        variance=tables.variance_table(data.variance, metric, display),
+        audit=tables.audit_table(data.audit, display),
+        undefined=tables.undefined_table(data.of(metric.kind), display),
+        hardest=tables.hardest(patients, metric, display),
+        outside=n_outside(patients, metric),
+        params=run_tables.flattened(data.provenance.get("params", {})),
+        stages=run_tables.stage_table(list(data.provenance.get("stages", []))),
+        cohorts=data.cohorts.to_dict("records"),
+        arm_colours=_legend(data, [*display.by_name]),
+        dose_colours=_legend(data, [display.reference, *(arm.name for arm in display.studied)]),
+        structure_colours=[
+            (key, colour) for key, colour in display.structure_colours().items() if key in set(data.scored["structure"])
         ],
-        sites=tables.site_table(data.site_scores),
-        variance=tables.variance_table(data.variance),
-        audit=tables.audit_table(data.audit),
-        flags=flags(data.audit),
-        undefined=tables.undefined_table(data.comparison),
-        hardest=tables.hardest(data.per_subject, sort_arms(data.per_subject["arm"])),
-        hardest_arms=sort_arms(data.per_subject["arm"]),
-        below=n_below(data.per_subject),
-        params=tables.flattened(data.provenance.get("params", {})),
-        stages=tables.stage_table(list(data.provenance.get("stages", []))),
-        colours=STRUCTURE_COLOURS,
+        verdict_colours=list(VERDICT_COLOURS.items()),
         since=section(data.since) if data.since is not None else None,
     )
 
 
-def _sheet_order(sheets: Mapping[str, bytes]) -> list[str]:
-    """Real first, then the generators, the controls last."""
-    place = {REAL: 0} | dict.fromkeys(CONTROLS, 2)
-    return sorted(sheets, key=lambda name: (place.get(name, 1), name))
+def _verdicts(data: ReportData, metric: Metric) -> dict[str, list[dict[str, Any]]]:
+    """Arm -> its rows on one metric, the controls last."""
+    rows = data.of(metric.kind)
+    return {arm: tables.verdict_table(rows, arm, metric, data.display) for arm in data.display.sort_arms(rows["arm"])}
+
+
+def _legend(data: ReportData, arms: list[str]) -> list[tuple[str, str]]:
+    return [(data.display.arm(key), colour) for key, colour in data.display.arm_colours(arms).items()]
 
 
 def _base64(image: bytes) -> str:

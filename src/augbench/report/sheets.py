@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from augbench.report.arms import STRUCTURE_COLOURS, STRUCTURES
+from augbench.report.colours import tints
+from augbench.report.metric import Metric
 
 Bytes = NDArray[np.uint8]
 
@@ -19,10 +20,9 @@ Bytes = NDArray[np.uint8]
 _OUTLINE = 64
 _GAP = 4
 _WHITE, _INK = 255, 51
-_TINT = 0.28
-_GREYS = 128
-_TILE = 224
-_OTHER = "#CC79A7"
+_TINT = 0.42
+_GREYS = 64
+_TILE = 192
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Example:
         rank: `best`, `median` or `worst`.
         view, subject_id: where the frame comes from.
         image, reference: (H, W) uint8.
-        predictions: arm -> (H, W) uint8 label map.
-        dice: arm -> mean Dice of the frame.
+        predictions: name of an arm -> (H, W) uint8 label map.
+        scores: name of an arm -> mean score of the frame.
     """
 
     rank: str
@@ -43,11 +43,17 @@ class Example:
     image: Bytes
     reference: Bytes
     predictions: Mapping[str, Bytes]
-    dice: Mapping[str, float]
+    scores: Mapping[str, float]
 
 
 def contact_sheet(
-    images: Bytes, labels: Bytes, columns: int = 4, scale: int = 2, structures: Sequence[str] = STRUCTURES
+    images: Bytes,
+    labels: Bytes,
+    columns: int = 4,
+    scale: int = 2,
+    *,
+    structures: Sequence[str],
+    colours: Mapping[str, str] | None = None,
 ) -> bytes:
     """Frames in a grid, each alone and, right of it, under its mask.
 
@@ -56,6 +62,7 @@ def contact_sheet(
         labels: (n, H, W) uint8, value k + 1 = `structures[k]`.
         columns: frames per row (two tiles each).
         scale: enlargement, whole number.
+        colours: structure -> colour; others take the palette's.
 
     Returns:
         PNG; the same arrays give the same bytes.
@@ -74,11 +81,18 @@ def contact_sheet(
     sheet = _blank(rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP)
     for index, pair in enumerate(pairs):
         _put(sheet, pair, index // columns * (height + _GAP), index % columns * (width + _GAP))
-    return _png(sheet, structures)
+    return _png(sheet, tints(structures, colours))
 
 
-def example_segmentations(rows: Sequence[Example], scale: int = 4, structures: Sequence[str] = STRUCTURES) -> bytes:
-    """One row per example: image, reference, then every arm's prediction, each named with its Dice."""
+def example_segmentations(
+    rows: Sequence[Example],
+    metric: Metric,
+    scale: int = 3,
+    *,
+    structures: Sequence[str],
+    colours: Mapping[str, str] | None = None,
+) -> bytes:
+    """One row per example: image, reference, then every arm's prediction, each named with its score."""
     if not rows:
         raise ValueError("no examples to draw")
     arms = list(dict.fromkeys(arm for row in rows for arm in row.predictions))
@@ -93,13 +107,15 @@ def example_segmentations(rows: Sequence[Example], scale: int = 4, structures: S
         masks = [("reference", row.reference)]
         for arm in arms:
             if arm in row.predictions:
-                masks.append((f"{arm}  {row.dice[arm]:.3f}" if arm in row.dice else arm, row.predictions[arm]))
+                masks.append(
+                    (f"{arm}  {metric.full(row.scores[arm])}" if arm in row.scores else arm, row.predictions[arm])
+                )
         tiles += [(title, _overlaid(row.image, mask, scale, len(structures))) for title, mask in masks]
         for column, (title, tile) in enumerate(tiles):
             left = column * (width + _GAP)
             _put(sheet, _text(title, head, width), number * step, left)
             _put(sheet, tile, number * step + head, left)
-    return _png(sheet, structures)
+    return _png(sheet, tints(structures, colours))
 
 
 def _blank(height: int, width: int) -> Bytes:
@@ -161,15 +177,15 @@ def _text(text: str, height: int, width: int) -> Bytes:
     return np.stack([np.asarray(image), np.zeros((height, width), np.uint8)])
 
 
-def _png(planes: Bytes, structures: Sequence[str]) -> bytes:
+def _png(planes: Bytes, colours: Mapping[str, str]) -> bytes:
     """Indexed PNG: the greys, then for each structure its outline and its tint over the greys in fewer steps."""
-    count = len(structures)
+    count = len(colours)
     steps = (256 - _GREYS - count) // max(count, 1)
     palette = [(level, level, level) for level in _levels(_GREYS)]
     grey, over = planes[0].astype(np.int32), planes[1]
     index = np.round(grey * (_GREYS - 1) / 255).astype(np.uint8)
-    for value, structure in enumerate(structures, start=1):
-        colour = ImageColor.getrgb(STRUCTURE_COLOURS.get(structure, _OTHER))[:3]
+    for value, shade in enumerate(colours.values(), start=1):
+        colour = ImageColor.getrgb(shade)[:3]
         index[over == _OUTLINE + value] = len(palette)
         palette.append((colour[0], colour[1], colour[2]))
         tinted = over == value

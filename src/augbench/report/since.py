@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from augbench.core.study import Names
 from augbench.report import words
-from augbench.report.arms import sort_arms, verdict_word, view_name
-from augbench.report.tables import METRIC_NAMES, ordered, records
-
-SINCE = [
-    *("view", "structure", "metric", "arm", "n_subjects", "mean_base", "mean_head", "mean_difference"),
-    *("ci_low", "ci_high", "ci90_low", "ci90_high", "p_holm", "verdict", "n_undefined", "n_changed", "seeds"),
-]
 
 
 @dataclass(frozen=True)
@@ -24,50 +18,60 @@ class Since:
 
     Attributes:
         base, head: how the revisions are called: `main (2341268)`, `working tree`.
-        table: columns SINCE, of one or more metrics; the overall row of an arm has view `all`, structure `mean`.
+        table: columns of `comparison.revision.COLUMNS`, of one or more metrics.
         margins: metric -> equivalence margin.
+        titles: metric -> its name for readers.
         notes: sentences on doubts and on what else changed.
-        verdicts: rows (arm, view, structure, old, new) of verdicts against real that changed.
+        verdicts: rows (arm, view, structure, old, new) of verdicts against the reference arm that changed.
+        names: display names of views, structures and arms.
     """
 
     base: str
     head: str
     table: pd.DataFrame
     margins: Mapping[str, float]
+    titles: Mapping[str, str]
     notes: Sequence[str] = ()
     verdicts: Sequence[tuple[str, str, str, str, str]] = ()
+    names: Names = field(default_factory=Names)
 
     @property
     def metrics(self) -> list[str]:
-        """In the order of the table."""
+        """In the order of the table, the primary one first."""
         return list(self.table["metric"].unique())
 
     @property
     def unchanged(self) -> list[str]:
         """Arms in which no patient's score differs."""
-        changed = self.table.groupby("arm")["n_changed"].sum()
-        return [arm for arm in sort_arms(self.table["arm"]) if changed[arm] == 0]
+        changed = self.table.groupby("arm", sort=False)["n_changed"].sum()
+        return [str(arm) for arm in changed.index[changed == 0]]
+
+    @property
+    def changed(self) -> list[str]:
+        """The other arms, in the order of the table."""
+        return [arm for arm in self.table["arm"].unique() if arm not in self.unchanged]
+
+    def place(self, view: str, structure: str) -> str:
+        """`4-chamber left ventricle`."""
+        names = self.names
+        return f"{names.views.get(view, view)} {names.structures.get(structure, structure)}"
 
 
 def overall_rows(since: Since, metric: str) -> list[dict[str, Any]]:
     """One row of cells per arm: the mean over all views and structures."""
-    rows = since.table[(since.table["metric"] == metric) & (since.table["view"] == "all")]
-    order = sort_arms(rows["arm"])
-    return sorted(
-        (_cells(row) | {"name": row["arm"]} for row in records(rows)), key=lambda row: order.index(row["name"])
-    )
+    rows = since.table[(since.table["metric"] == metric) & since.table["overall"]]
+    return [_cells(row) | {"name": since.names.arms.get(row["arm"], row["arm"])} for row in rows.to_dict("records")]
 
 
 def structure_rows(since: Since, metric: str, arm: str) -> list[dict[str, Any]]:
-    """One row of cells per view and structure of an arm, in canonical order."""
-    rows = since.table[(since.table["metric"] == metric) & (since.table["arm"] == arm) & (since.table["view"] != "all")]
-    return [
-        _cells(row) | {"name": f"{view_name(str(row['view']))} {row['structure']}"} for row in records(ordered(rows))
-    ]
+    """One row of cells per view and structure of an arm; none where one place is all there is."""
+    table = since.table
+    rows = table[(table["metric"] == metric) & (table["arm"] == arm) & ~table["overall"]]
+    return [_cells(row) | {"name": since.place(row["view"], row["structure"])} for row in rows.to_dict("records")]
 
 
-def _cells(row: dict[str, Any]) -> dict[str, Any]:
-    word = verdict_word(row["verdict"])
+def _cells(row: Mapping[Any, Any]) -> dict[str, Any]:
+    word = "unchanged" if row["n_changed"] == 0 else row["verdict"]
     return {
         "n": words.count(row["n_subjects"]),
         "base": words.number(row["mean_base"]),
@@ -76,8 +80,8 @@ def _cells(row: dict[str, Any]) -> dict[str, Any]:
         "ci": words.interval(row["ci_low"], row["ci_high"]),
         "ci90": words.interval(row["ci90_low"], row["ci90_high"]),
         "p": words.p_value(row["p_holm"]),
-        "verdict": "unchanged" if row["n_changed"] == 0 else word or words.NOTHING,
-        "css": "" if row["n_changed"] == 0 else word.split()[-1] if word else "",
+        "verdict": word,
+        "css": word.split()[-1],
         "changed": int(row["n_changed"]),
     }
 
@@ -93,21 +97,17 @@ def patients(since: Since) -> str:
     return f"{low} external patients" if low == high else f"{low} to {high} external patients"
 
 
-def metric_name(metric: str) -> str:
-    return METRIC_NAMES.get(metric, metric.replace("_", " "))
-
-
 def how(since: Since, metric: str) -> str:
     """How the numbers came about, in one sentence."""
-    margin = since.margins[metric]
     return (
-        f"{metric_name(metric)}, head minus base, paired by patient and seed; 95% CI by a bootstrap over patients and "
-        f"seeds; p by Wilcoxon with Holm correction; equivalent means the 90% CI lies within ±{margin:g}."
+        f"{since.titles[metric]}, head minus base, paired by patient and seed; 95% CI by a bootstrap over patients and "
+        f"seeds; p by Wilcoxon with Holm correction; equivalent means the 90% CI lies within "
+        f"±{since.margins[metric]:g}."
     )
 
 
-def seeds_note(since: Since) -> str:
-    """Names the arms whose seeds could not be paired; empty when all were."""
-    apart = since.table[since.table["seeds"] != "paired"].drop_duplicates("arm")
+def seeds_note(table: pd.DataFrame) -> str:
+    """Names the arms of a `Since.table` whose seeds could not be paired; empty when all were."""
+    apart = table[table["seeds"].str.endswith("apart")].drop_duplicates("arm")
     parts = [f"{arm} ({seeds})" for arm, seeds in zip(apart["arm"], apart["seeds"], strict=True)]
     return f"seeds changed: {', '.join(parts)}" if parts else ""

@@ -5,15 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from augbench.report import charts
-from augbench.report.since import (
-    Since,
-    how,
-    metric_name,
-    overall_rows,
-    patients,
-    structure_rows,
-    title,
-)
+from augbench.report.since import Since, how, overall_rows, patients, structure_rows, title
 from augbench.report.templates import environment
 
 
@@ -26,32 +18,33 @@ def section(since: Since) -> dict[str, Any]:
     """What `section_since.html.j2` shows."""
     from markupsafe import Markup
 
-    changed = [row["name"] for row in overall_rows(since, since.metrics[0]) if row["name"] not in since.unchanged]
+    first = since.metrics[0]
     return {
         "base": since.base,
         "head": since.head,
         "patients": patients(since),
         "notes": list(since.notes),
         "unchanged": since.unchanged,
-        "verdicts": list(since.verdicts),
-        "margin": since.margins.get("dice"),
-        "forest": [Markup(text) for text in _forest(since, changed)],
+        "verdicts": [(arm, since.place(view, structure), *both) for arm, view, structure, *both in since.verdicts],
+        "margin": since.margins[first],
+        "primary": since.titles[first],
+        "forest": [Markup(text) for text in _forest(since, first)],
         "metrics": [
             {
-                "name": metric_name(metric),
+                "name": since.titles[metric],
                 "how": how(since, metric),
                 "overall": overall_rows(since, metric),
-                "arms": {arm: structure_rows(since, metric, arm) for arm in changed},
+                "arms": {arm: rows for arm in since.changed if (rows := structure_rows(since, metric, arm))},
             }
             for metric in since.metrics
         ],
     }
 
 
-def _forest(since: Since, arms: list[str]) -> list[str]:
-    """A panel per arm that changed; only Dice has the forest plot's axis."""
-    table = since.table[since.table["arm"].isin(arms) & (since.table["metric"] == "dice")]
+def _forest(since: Since, metric: str) -> list[str]:
+    """A panel per arm that changed."""
+    table = since.table[since.table["arm"].isin(since.changed) & (since.table["metric"] == metric)]
     if table["mean_difference"].notna().sum() == 0:
         return []
-    plot = charts.forest(table, since.margins["dice"])
+    plot = charts.forest(table, since.margins[metric])
     return [charts.to_svg(panel, f"since-{index}") for index, panel in enumerate(charts.panels(plot))]

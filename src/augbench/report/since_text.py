@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _STYLES = {"equivalent": "green", "negligible": "yellow", "better": "blue", "worse": "bold red", "inconclusive": "dim"}
+_MOVED = "Verdicts against the reference arm that changed"
 _HEAD = ("base", "head", "diff", "95% CI", "p", "verdict")
 
 
@@ -25,15 +26,17 @@ def print_since(since: Since, console: Console) -> None:
     for metric in since.metrics:
         console.print(f"\n{how(since, metric)}\n", highlight=False)
         _print_rows(console, "all structures", overall_rows(since, metric))
-        for arm in _changed(since):
-            console.print()
-            _print_rows(console, arm, structure_rows(since, metric, arm))
+        for arm in since.changed:
+            if rows := structure_rows(since, metric, arm):
+                console.print()
+                _print_rows(console, arm, rows)
     if since.unchanged:
         console.print(f"\n{_unchanged(since)}", highlight=False)
     if since.verdicts:
-        console.print("\n[bold]Verdicts against real that changed[/bold]")
+        console.print(f"\n[bold]{_MOVED}[/bold]")
         for arm, view, structure, old, new in since.verdicts:
-            console.print(f"  {escape(arm)}, {view} {structure}: {old} -> {new}", highlight=False)
+            place = since.place(view, structure)
+            console.print(f"  {escape(arm)}, {escape(place)}: {old} -> {new}", highlight=False)
 
 
 def _print_rows(console: Console, first: str, rows: list[dict[str, Any]]) -> None:
@@ -59,19 +62,19 @@ def markdown(since: Since) -> str:
         parts.append(_table("arm", overall_rows(since, metric)))
         parts.append(f"{patients(since)}. {how(since, metric)}")
     if since.verdicts:
-        rows = [[arm, f"{view} {structure}", old, new] for arm, view, structure, old, new in since.verdicts]
-        parts.append("**Verdicts against real that changed**")
-        parts.append(markdown_table(["arm", "structure", "base", "head"], rows))
+        moved = [[arm, since.place(view, structure), old, new] for arm, view, structure, old, new in since.verdicts]
+        parts.append(f"**{_MOVED}**")
+        parts.append(markdown_table(["arm", "structure", "base", "head"], moved))
     if since.notes:
         parts.append("\n".join(f"- {_plain(note)}" for note in since.notes))
-    changed = _changed(since)
-    if changed:
-        blocks = [
-            f"**{_plain(arm)}**\n\n{_table('structure', structure_rows(since, metric, arm))}"
-            for metric in since.metrics
-            for arm in changed
-        ]
-        summary = f"Every view and structure ({len(changed)} arm{'s' if len(changed) > 1 else ''})"
+    blocks = [
+        f"**{_plain(arm)}**\n\n{_table('structure', rows)}"
+        for metric in since.metrics
+        for arm in since.changed
+        if (rows := structure_rows(since, metric, arm))
+    ]
+    if blocks:
+        summary = f"Every view and structure ({len(since.changed)} arm{'s' if len(since.changed) > 1 else ''})"
         parts.append("\n\n".join([f"<details><summary>{summary}</summary>", *blocks, "</details>"]))
     if since.unchanged:
         parts.append(_unchanged(since))
@@ -81,10 +84,6 @@ def markdown(since: Since) -> str:
 def _table(first: str, rows: list[dict[str, Any]]) -> str:
     keys = ("name", "base", "head", "difference", "ci", "p", "verdict")
     return markdown_table([first, *_HEAD], [[row[key] for key in keys] for row in rows])
-
-
-def _changed(since: Since) -> list[str]:
-    return [row["name"] for row in overall_rows(since, since.metrics[0]) if row["name"] not in since.unchanged]
 
 
 def _unchanged(since: Since) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from augbench.report import words
+from augbench.report import colours, words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -21,6 +21,6 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["words"] = words
+    made.globals |= {"words": words, "colours": colours}
     made.filters["capitalize_first"] = words.capitalise
     return made

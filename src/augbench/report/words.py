@@ -1,12 +1,10 @@
-"""Numbers and verdicts as they are printed: one form for one kind of number, everywhere in the report."""
+"""Numbers as they are printed: one form for one kind of number, everywhere in the report."""
 
 from __future__ import annotations
 
 import math
 from numbers import Real
 from typing import Any
-
-from augbench.report.arms import NEGLIGIBLE, STRUCTURE_NAMES, split_arm, verdict_word, view_name
 
 NOTHING = "–"
 _MINUS = "−"
@@ -27,10 +25,10 @@ def number(value: Any, digits: int = 3) -> str:
     return text.replace("-", _MINUS)
 
 
-def difference(value: Any) -> str:
-    """Four decimals and a sign: the margin is 0.01, so the fourth decides near it."""
-    text = number(value, 4)
-    return f"+{text}" if is_number(value) and float(f"{value:.4f}") > 0 else text
+def difference(value: Any, digits: int = 4) -> str:
+    """`+0.0123`: with its sign."""
+    text = number(value, digits)
+    return f"+{text}" if is_number(value) and float(f"{value:.{digits}f}") > 0 else text
 
 
 def interval(low: Any, high: Any, digits: int = 4) -> str:
@@ -38,9 +36,9 @@ def interval(low: Any, high: Any, digits: int = 4) -> str:
     return f"{number(low, digits)} to {number(high, digits)}" if is_number(low) and is_number(high) else NOTHING
 
 
-def median_iqr(median: Any, q1: Any, q3: Any) -> str:
-    """`0.978 [0.973–0.983]`, the paper's form."""
-    return f"{number(median)} [{number(q1)}–{number(q3)}]" if is_number(median) else NOTHING
+def median_iqr(median: Any, q1: Any, q3: Any, digits: int = 3) -> str:
+    """`0.978 [0.973–0.983]`."""
+    return f"{number(median, digits)} [{number(q1, digits)}–{number(q3, digits)}]" if is_number(median) else NOTHING
 
 
 def p_value(value: Any) -> str:
@@ -76,51 +74,11 @@ def duration(seconds: Any) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def trained_on(arm: str) -> str:
-    """`pggan frames alone`, `real and pggan frames (1 per real frame)`."""
-    generator, regime = split_arm(arm)
-    if not generator:
-        return "real frames" if regime == "real" else f"{regime} frames"
-    if regime == "synthetic":
-        return f"{generator} frames alone"
-    amount = regime.partition("-")[2]
-    return f"real and {generator} frames" + (f" ({amount} synthetic per real)" if amount else "")
-
-
-def structure_name(view: str, structure: str) -> str:
-    """`4-chamber left ventricle`."""
-    return f"{view_name(view)} {STRUCTURE_NAMES.get(structure, structure)}"
-
-
-def verdict_sentence(row: dict[str, Any], margin: float) -> str:
-    """What one Dice row of the comparison says: verdict, difference with its interval, and why."""
-    word = verdict_word(row.get("verdict"))
-    name = structure_name(str(row["view"]), str(row["structure"]))
-    if not word or not is_number(row["ci_low"]):
-        return f"{name}: no verdict, for lack of patients with a defined score."
-    reason = {
-        "equivalent": f"the 90% CI lies within ±{margin:g}",
-        NEGLIGIBLE: f"the 95% CI leaves out 0, the 90% CI lies within ±{margin:g}",
-        "better": "the whole 95% CI lies above 0",
-        "worse": "the whole 95% CI lies below 0",
-        "inconclusive": _undecided(row),
-    }[word]
-    return (
-        f"{name}: {word}, {difference(row['mean_difference'])} ({interval(row['ci_low'], row['ci_high'])}); {reason}."
-    )
-
-
-def _undecided(row: dict[str, Any]) -> str:
-    if row["ci_low"] > 0 or row["ci_high"] < 0:
-        return f"the 95% CI leaves out 0, but p is {p_value(row['p_holm'])} after Holm correction"
-    needed = row.get("n_needed")
-    if not is_number(needed):
-        return "the data decide neither way"
-    if needed > row["n_subjects"]:
-        return f"at this spread at least {count(needed)} patients would have been needed to decide"
-    return "the spread would have allowed a decision, but the difference lies too near the margin"
+def listed(parts: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
 
 
 def capitalise(text: str) -> str:
-    """First letter large, the others as they are (`4-chamber`, `LV` and generator names keep their form)."""
+    """First letter large, the others as they are (names keep their form)."""
     return text[:1].upper() + text[1:]

@@ -34,12 +34,15 @@ def head() -> str | None:
     return None if found is None else found.decode().strip()
 
 
+def prefix() -> str:
+    """Path of the current folder below the repository's root: `` there, otherwise `studies/quick/`."""
+    found = _run("rev-parse", "--show-prefix") or b""
+    return found.decode("utf-8", "surrogateescape").rstrip("\n")
+
+
 def read(commit: str, path: Path) -> bytes | None:
     """Content of a file, its path relative to the current folder; None where the commit has no such file."""
-    if path.as_posix() not in files(commit, path):
-        return None
-    # `./` counts from the current folder: the project may be a sub-folder of a larger repository.
-    return _run("cat-file", "blob", f"{commit}:./{path.as_posix()}")
+    return _run("cat-file", "blob", f"{commit}:{prefix()}{path.as_posix()}", check=False)
 
 
 def files(commit: str, folder: Path) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Lock:
     def _md5(self, kind: str, path: Path) -> str | None:
         for stage in self._stages().values():
             for entry in stage.get(kind, []):
-                if entry.get("path") == path.as_posix():
+                if normpath(str(entry.get("path"))) == normpath(path):
                     return entry.get("md5")
         return None
 

@@ -1,71 +1,165 @@
-"""Every component that params.yaml names is created once, so that a mistake ends the run before any work is done."""
+"""Everything that params.yaml names is created once, so that a mistake ends the run before any work is done."""
 
 from __future__ import annotations
 
-import numpy as np
+import json
+from typing import Any
 
+from augbench.core.arms import Arm, arms_of
 from augbench.core.component import create
 from augbench.core.errors import UserError
 from augbench.core.params import PARAMS_FILE, Params
+from augbench.datasets.base import Dataset
+from augbench.generators.base import Generator
+from augbench.labelling.base import Labelling
+from augbench.regimes.base import Regime
+from augbench.segmenters.base import Segmenter
+
+
+def report_on_study(jobs: int) -> list[str]:
+    """Check the study in the present folder and the machine; what there is and what it takes, in lines.
+
+    Raises:
+        UserError: the first mistake, or what the machine lacks.
+    """
+    from augbench.core.params import read_params
+    from augbench.core.study import read_study
+    from augbench.stages.duration import duration
+    from augbench.stages.preflight import require_room
+
+    params = read_params()
+    _require_known_arms(params, read_study().targets)
+    check_components(params)
+    need = require_room(params, jobs=jobs)
+    arms = arms_of(params)
+    trainings = sum(len(arm.runs) for arm in arms)
+    fits = sum(len(entry.seeds) for entry in params.generators.values())
+    return [
+        f"valid: {_count(len(arms), 'arm')} with {_count(trainings, 'training')} of a segmenter, "
+        f"{_count(len(params.generators), 'generator')} with {_count(fits, 'fit')}",
+        f"estimate: {need}",
+        f"estimate: {duration(params, jobs)} with --jobs {jobs}, from a few training steps on this machine",
+    ]
 
 
 def check_components(params: Params, *, build: bool = True) -> None:
-    """Validate every component section.
+    """Create every component.
 
     Args:
-        build: also build the segmentation network, which imports torch (seconds).
+        build: also look at the dataset's views, and build networks at the study's size (seconds: imports torch).
 
     Raises:
-        UserError: the first unknown component or wrong parameter.
+        UserError: the first unknown component or wrong parameter, or one that does not fit the others.
     """
-    for family, sections in (
-        ("datasets", params.datasets),
-        ("generators", params.generators),
-        ("segmenters", params.segmenters),
-        ("scores", params.evaluation.metrics),
-        ("audit", params.audit.metrics),
-        ("audit.features", params.audit.features),
-    ):
-        for name, section in sections.items():
-            create(family, name, section)
-    create("labelling", params.labelling)
-    _require_fitting_metrics(params)
-    _require_drawing(params)
+    dataset = create(Dataset, params.dataset.kind, params.dataset.options)
+    generators = {name: create(Generator, entry.kind, entry.options) for name, entry in params.generators.items()}
+    for entry in params.segmenters.values():
+        create(Segmenter, entry.kind, entry.options)
+    create(Labelling, params.labelling)
+    _check_scores(params)
+    _check_audit(params)
+    for arm in arms_of(params):
+        create(Segmenter, arm.segmenter, arm.segmenter_options)
+        _check_regime(arm, create(Regime, arm.regime, arm.regime_options))
+    _check_validation(params, dataset)
+    for name, generator in generators.items():
+        _check_drawing(name, generator, dataset)
     if build:
-        segmenter = create("segmenters", params.segmenter, params.segmenters[params.segmenter])
-        segmenter.build(2, params.image_size)
+        classes = dataset.scheme(tuple(params.views)).classes
+        for generator in generators.values():
+            generator.require(params.image_size, classes, len(params.views))
+        for segmenter in distinct_segmenters(params).values():
+            segmenter.build(classes, params.image_size)
 
 
-def _require_drawing(params: Params) -> None:
-    """A control that draws fresh subjects would otherwise fail only after the cohorts are made."""
-    for name, section in params.generators.items():
-        if create("generators", name, section).draws_subjects:
-            dataset = create("datasets", params.dataset, params.datasets[params.dataset])
-            dataset.draw(params.views[:1], np.zeros(1, np.int64), params.image_size)
+def distinct_segmenters(params: Params) -> dict[str, Segmenter]:
+    """Every network that some arm trains, once, by its kind and options."""
+    return {segmenter_key(arm): create(Segmenter, arm.segmenter, arm.segmenter_options) for arm in arms_of(params)}
 
 
-def _require_fitting_metrics(params: Params) -> None:
-    """A score of masks and a distance between sets of frames are both metrics, but not in each other's place."""
-    from augbench.scores.base import SegmentationMetric
+def segmenter_key(arm: Arm) -> str:
+    return f"{arm.segmenter} {json.dumps(arm.segmenter_options, sort_keys=True)}"
 
-    for place, sections, scores_masks in (
-        ("evaluation.metrics", params.evaluation.metrics, True),
-        ("audit.metrics", params.audit.metrics, False),
-    ):
-        for name, section in sections.items():
-            if isinstance(create("metrics", name, section), SegmentationMetric) != scores_masks:
-                raise UserError(
-                    f"metric '{name}' does not belong in {place}",
-                    got=name,
-                    expected="scores of masks in evaluation.metrics, distances between sets of frames in audit.metrics",
-                    remedy=f"move '{name}' to the other section",
-                    file=PARAMS_FILE,
-                )
-    if "dice" not in params.evaluation.metrics:
+
+def _check_scores(params: Params) -> None:
+    from augbench.scores.base import SegmentationScore
+
+    for name, options in params.evaluation.metrics.items():
+        create(SegmentationScore, name, options)
+
+
+def _check_audit(params: Params) -> None:
+    from augbench.audit.base import AuditTest
+    from augbench.audit.features.base import FeatureExtractor
+
+    for name, options in params.audit.metrics.items():
+        create(AuditTest, name, options)
+    for name, options in params.audit.features.items():
+        if create(FeatureExtractor, name, options).needs_network and params.audit.network is None:
+            raise UserError(
+                f"the features '{name}' need a network, and audit.network names none",
+                got="audit.network: null",
+                expected=f"an arm without a generator: {', '.join(params.arms.patients)}",
+                remedy=f"name an arm in audit.network, or remove '{name}' from audit.features",
+                file=PARAMS_FILE,
+            )
+
+
+def _check_regime(arm: Arm, regime: Regime) -> None:
+    """An arm has a generator exactly if its regime uses one."""
+    if regime.needs_synthetic == (arm.generator is not None):
+        return
+    has, place = ("no generator", "generated") if regime.needs_synthetic else ("a generator", "patients")
+    raise UserError(
+        f"arm '{arm.name}' has {has}, which its regime '{arm.regime}' does not fit",
+        got=f"regime: {arm.regime}",
+        expected="a regime with synthetic frames in arms.generated, one without in arms.patients",
+        remedy=f"move the arm to arms.{place}, or choose another regime",
+        file=PARAMS_FILE,
+    )
+
+
+def _check_validation(params: Params, dataset: Dataset) -> None:
+    """Weights can be selected by validation patients only where a cohort sets some apart."""
+    if params.training.selection != "best":
+        return
+    for arm in arms_of(params):
+        if not dataset.declared[arm.cohort].validation_fraction:
+            raise UserError(
+                "training.selection is 'best', but a cohort has no validation patients",
+                got=f"arm '{arm.name}' with cohort '{arm.cohort}'",
+                expected="a validation_fraction above 0",
+                remedy=f"set dataset.cohorts.{arm.cohort}.validation_fraction, or training.selection to last",
+                file=PARAMS_FILE,
+            )
+
+
+def _check_drawing(name: str, generator: Generator, dataset: Dataset) -> None:
+    """A generator that draws fresh subjects would otherwise fail only after the cohorts are made."""
+    if generator.draws_subjects and not dataset.can_draw:
         raise UserError(
-            "evaluation.metrics has no dice",
-            got=", ".join(params.evaluation.metrics) or "no metric",
-            expected="dice: the verdicts and targets of the report rest on it",
-            remedy="add `dice: {}` to evaluation.metrics",
+            f"generator '{name}' draws fresh patients, which this dataset cannot",
+            got="a dataset of real images",
+            expected="a dataset that is drawn",
+            remedy=f"remove '{name}' from generators, and the arms that use it",
             file=PARAMS_FILE,
         )
+
+
+def _require_known_arms(params: Params, targets: Any) -> None:
+    """A target that speaks of an arm that is not there would be found out only by the report."""
+    known = {arm.name for arm in arms_of(params)}
+    for target in targets:
+        unknown = sorted({target.arm, *target.others} - known)
+        if unknown:
+            raise UserError(
+                f"target '{target.name}' speaks of an arm that is not there",
+                got=unknown[0],
+                expected=", ".join(known),
+                remedy="correct the target, or remove it",
+                file="study.yaml",
+            )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,64 +1,82 @@
-"""compare: per-case scores -> paired differences, intervals, tests, verdicts, and the tables derived from them."""
+"""compare: scores of patients -> paired differences, intervals, tests, verdicts, and the tables derived from them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
-from augbench.comparison.summary import dose_response, headline, site_means
+from augbench.comparison.components import variance_table
+from augbench.comparison.rows import Rules
+from augbench.comparison.summary import (
+    ARM_COLUMNS,
+    DEVELOPMENT_COLUMNS,
+    Endpoint,
+    dose_response,
+    headline,
+    site_means,
+)
 from augbench.comparison.table import compare
-from augbench.comparison.unit import PER_CASE_COLUMNS, PER_CASE_TEXT
-from augbench.comparison.variance import variance_table
+from augbench.comparison.unit import PER_PATIENT_COLUMNS, PER_PATIENT_TEXT, require_per_patient
 from augbench.core import layout
+from augbench.core.arms import CONTROL_ROLES, REFERENCE
 from augbench.core.component import create
 from augbench.core.params import Params
 from augbench.core.reports import read_report_table, write_report_json, write_report_table
-from augbench.core.runs import mask_source
 from augbench.core.seeding import child_rng
-
-DEVELOPMENT_COLUMNS = (
-    "cohort",
-    "generator",
-    "regime",
-    "generator_seed",
-    "segmenter_seed",
-    "view",
-    "structure",
-    "value",
-)
+from augbench.scores.base import SegmentationScore
 
 
 def run(params: Params) -> None:
-    per_case = read_per_case()
-    metrics = params.evaluation.metrics
-    directions = {name: create("scores", name, options).higher_is_better for name, options in metrics.items()}
+    per_patient, arms = read_per_patient(), read_arms()
     table = compare(
-        per_case,
-        margins=params.comparison.margins,
-        alpha=params.comparison.alpha,
-        n_boot=params.comparison.bootstrap,
+        per_patient,
+        rules_of(
+            scores_of(params.evaluation.metrics),
+            margins=params.comparison.margins,
+            alpha=params.comparison.alpha,
+            n_boot=params.comparison.bootstrap,
+            controls=list(arms.loc[arms["role"].isin(CONTROL_ROLES), "arm"]),
+        ),
+        reference_arm=arms.loc[arms["role"] == REFERENCE, "arm"].item(),
         rng=child_rng(params.seed, "compare"),
-        higher_is_better=directions,
     )
-    sites = site_means(table, read_development())
-    for path, part in (
-        (layout.COMPARISON, table),
-        (layout.VARIANCE, variance_table(per_case)),
-        (layout.SITES, sites),
-        (layout.DOSE_RESPONSE, dose_response(sites, table)),
-    ):
-        write_report_table(path, part.assign(labels=[_labels(params, arm) for arm in part["arm"]]))
-    write_report_json(layout.METRICS, headline(table))
+    primary = Endpoint(params.comparison.primary.metric, params.comparison.primary.arm)
+    external = params.evaluation.external
+    development = [read_development(cohort) for cohort in params.evaluation.development]
+    sites = site_means(table, development, metric=primary.metric, external=external)
+    write_report_table(layout.COMPARISON, table)
+    write_report_table(layout.VARIANCE, variance_table(per_patient))
+    write_report_table(layout.SITES, sites)
+    write_report_table(layout.DOSE_RESPONSE, dose_response(sites, table, arms, external=external))
+    write_report_json(layout.METRICS, headline(table, primary))
 
 
-def _labels(params: Params, arm: str) -> str:
-    return mask_source(params, arm.rpartition("/")[0] or None)
-
-
-def read_per_case() -> pd.DataFrame:
-    return read_report_table(layout.PER_CASE, PER_CASE_COLUMNS, text=PER_CASE_TEXT)
-
-
-def read_development() -> pd.DataFrame:
-    return read_report_table(
-        layout.DEVELOPMENT, DEVELOPMENT_COLUMNS, text=("generator", "regime", "generator_seed", "segmenter_seed")
+def rules_of(scores: Mapping[str, SegmentationScore], **judged: Any) -> Rules:
+    """Rules whose directions are those of the scores; a plain number of which 1 is the best has a "variation"."""
+    return Rules(
+        higher_is_better={name: score.higher_is_better for name, score in scores.items()},
+        variation=[name for name, score in scores.items() if score.higher_is_better and not score.unit],
+        **judged,
     )
+
+
+def scores_of(metrics: Mapping[str, dict[str, Any]]) -> dict[str, SegmentationScore]:
+    """Components by name, from `evaluation.metrics`."""
+    return {name: create(SegmentationScore, name, options) for name, options in metrics.items()}
+
+
+def read_per_patient() -> pd.DataFrame:
+    """External scores of patients (`unit.PER_PATIENT_COLUMNS`), checked."""
+    return require_per_patient(read_report_table(layout.PER_PATIENT, PER_PATIENT_COLUMNS, text=PER_PATIENT_TEXT))
+
+
+def read_arms() -> pd.DataFrame:
+    """What every arm is (`summary.ARM_COLUMNS`)."""
+    return read_report_table(layout.ARMS, ARM_COLUMNS, text=[name for name in ARM_COLUMNS if name != "dose"])
+
+
+def read_development(cohort: str) -> pd.DataFrame:
+    """Mean scores of every run on a development cohort (`summary.DEVELOPMENT_COLUMNS`)."""
+    return read_report_table(layout.development(cohort), DEVELOPMENT_COLUMNS, text=DEVELOPMENT_COLUMNS[:-1])

@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import ValidationError
 
 from augbench.comparison.revision import revision_table
 from augbench.core.artifacts import write_text
-from augbench.core.component import create, invalid_parameter
 from augbench.core.errors import UserError
-from augbench.core.params import Comparison
-from augbench.core.reports import SCHEMA
+from augbench.core.layout import STUDY
+from augbench.core.reports import schema_of
 from augbench.core.seeding import child_rng
+from augbench.core.study import Names, read_study
 from augbench.report.since import Since, seeds_note
 from augbench.revisions.changes import Changes, changes, notes, require_comparable
 from augbench.revisions.reader import RevisionReports, read_revision
+from augbench.stages.compare import rules_of, scores_of
+
+#: Names the form of the JSON document among the reports' schemas.
+DOCUMENT = "diff.json"
 
 
 def run(base: str, head: str | None, *, markdown: bool, as_json: bool, html: Path | None) -> None:
@@ -63,39 +66,44 @@ def compared_changes(base: RevisionReports, head: RevisionReports) -> Changes:
 
 
 def compare_revisions(base: RevisionReports, head: RevisionReports, found: Changes) -> Since:
-    """Every metric that head's params.yaml gives a margin, judged by head's margins and levels.
+    """Every metric that head's params.yaml gives a margin, the primary one first, judged by head's margins and levels.
 
     Raises:
         UserError: no metric with a margin is in both.
     """
-    judging = _judging(head.params)
-    common = [name for name in judging.margins if all(name in set(one.per_case["metric"]) for one in (base, head))]
+    judging = head.declared.judging()
+    named = dict.fromkeys([judging.primary.metric, *judging.margins])
+    both = set(base.per_patient["metric"]) & set(head.per_patient["metric"])
+    common = [name for name in named if name in judging.margins and name in both]
     if not common:
         raise UserError(
             "no metric with a margin is in both revisions",
             got=", ".join(judging.margins) or "no margin",
-            expected="an entry of comparison.margins that both score, such as dice",
+            expected="an entry of comparison.margins that both score",
             remedy="add the margin to params.yaml",
         )
-    metrics = head.params.get("evaluation", {}).get("metrics", {})
+    scores = scores_of({name: head.declared.evaluation.metrics.get(name) or {} for name in common})
     table = revision_table(
-        base.per_case[base.per_case["metric"].isin(common)],
-        head.per_case[head.per_case["metric"].isin(common)],
-        margins=judging.margins,
-        alpha=judging.alpha,
-        n_boot=judging.bootstrap,
-        rng=child_rng(int(head.params.get("seed", 0)), "diff"),
-        higher_is_better={name: create("scores", name, metrics.get(name) or {}).higher_is_better for name in common},
+        _of(base.per_patient, common),
+        _of(head.per_patient, common),
+        rules_of(
+            scores,
+            margins=judging.margins,
+            alpha=judging.alpha,
+            n_boot=judging.bootstrap,
+            controls=head.declared.controls,
+        ),
+        rng=child_rng(head.declared.seed, "diff"),
     )
-    shown = Since(base.label, head.label, table, judging.margins)
-    said = [*notes(found, base, head), seeds_note(shown)]
     return Since(
         base=base.label,
         head=head.label,
         table=table,
         margins=judging.margins,
-        notes=[note for note in said if note],
+        titles={name: score.title for name, score in scores.items()},
+        notes=[note for note in (*notes(found, base, head), seeds_note(table)) if note],
         verdicts=_moved_verdicts(base.comparison, head.comparison, common),
+        names=read_study().names if STUDY.is_file() else Names(),
     )
 
 
@@ -103,7 +111,7 @@ def document(shown: Since, found: Changes, base: RevisionReports, head: Revision
     """The JSON form; undefined is null. Keys are only ever added within one schema."""
     rows = [{str(key): _plain(value) for key, value in row.items()} for row in shown.table.to_dict("records")]
     return {
-        "schema": SCHEMA,
+        "schema": schema_of(DOCUMENT),
         "base": {"name": base.label, "commit": base.commit},
         "head": {"name": head.label, "commit": head.commit},
         "margins": dict(shown.margins),
@@ -117,12 +125,10 @@ def document(shown: Since, found: Changes, base: RevisionReports, head: Revision
     }
 
 
-def _judging(params: dict[str, Any]) -> Comparison:
-    section = params.get("comparison")
-    try:
-        return Comparison(**section if isinstance(section, dict) else {})
-    except ValidationError as error:
-        raise invalid_parameter(error, "comparison", list(Comparison.model_fields)) from error
+def _of(per_patient: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
+    """Rows of these metrics, in this order."""
+    rows = per_patient[per_patient["metric"].isin(metrics)]
+    return rows.sort_values("metric", key=lambda names: names.map(metrics.index), kind="stable")
 
 
 def _moved_verdicts(

@@ -8,19 +8,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from augbench.comparison.gate import FAIL, INCONCLUSIVE, PASS
-from augbench.comparison.gate_table import METRIC, Gate, Row, failed, gate
-from augbench.core.component import invalid_parameter
+from augbench.comparison.gate_table import Gate, Row, Scale, gate
 from augbench.core.errors import UserError
 from augbench.core.layout import REPORTS
-from augbench.core.params import Gate as Settings
-from augbench.core.reports import SCHEMA
+from augbench.core.reports import schema_of
 from augbench.revisions.changes import changes, notes, require_comparable
 from augbench.revisions.reader import WORKSPACE, NoReports, RevisionReports, read_revision
+from augbench.scores.base import SegmentationScore
+from augbench.stages.compare import scores_of
 
 EXIT = {PASS: 0, FAIL: 1, INCONCLUSIVE: 3}
+#: Names the form of the JSON document among the reports' schemas.
+DOCUMENT = "gate.json"
 
 
 def run(base: str, head: str | None, *, markdown: bool, as_json: bool, inconclusive: str | None) -> int:
@@ -59,98 +59,105 @@ def judge(base: str, head: str | None, inconclusive: str | None = None) -> dict[
         new = read_revision(head)
     except NoReports as error:
         label = "working tree" if head in (None, WORKSPACE) else str(head)
-        return _document(failed(error.what, margin=_settings(old.params).margin), old, (label, None), [], inconclusive)
-    settings = _settings(new.params)
+        score, scale, alpha = _judged(old)
+        return _document(Gate(scale, alpha, missing=(error.what,)), score, old, (label, None), [], inconclusive)
+    score, scale, alpha = _judged(new)
     result = gate(
-        old.per_case,
-        new.per_case,
-        margin=settings.margin,
-        alpha=float((new.params.get("comparison") or {}).get("alpha", 0.05)),
-        floors=settings.floors,
-        controls=[str(name) for name in old.params.get("controls") or ()],
+        old.per_patient,
+        new.per_patient,
+        scale,
+        alpha=alpha,
+        floors=new.declared.gating().floors,
+        controls=old.declared.controls,
     )
     files = [f"file {path}" for path in old.files if Path(path).parent == REPORTS and path not in new.files]
     result = replace(result, missing=(*files, *result.missing))
-    found = changes(_dice_only(old), _dice_only(new))
+    found = changes(*(_gated_only(side, scale.metric) for side in (old, new)))
     if not result.missing:
         require_comparable(found, old, new)
-    said = [*notes(found, old, new), *_notes(result, settings, _settings(old.params))]
-    return _document(result, old, (new.label, new.commit), said, inconclusive)
+    said = [*notes(found, old, new), *_notes(result, old, new)]
+    return _document(result, score, old, (new.label, new.commit), said, inconclusive)
 
 
-def _settings(params: dict[str, Any]) -> Settings:
-    """The section `gate`; a revision from before there was one has the defaults."""
-    section = params.get("gate", {})
-    try:
-        return Settings(**section if isinstance(section, dict) else {"gate": section})
-    except ValidationError as error:
-        raise invalid_parameter(error, "gate", list(Settings.model_fields)) from error
+def _judged(revision: RevisionReports) -> tuple[SegmentationScore, Scale, float]:
+    """The revision's primary metric, what of it may be lost, and the level."""
+    judging, settings = revision.declared.judging(), revision.declared.gating()
+    metric = judging.primary.metric
+    score = scores_of({metric: revision.declared.evaluation.metrics.get(metric) or {}})[metric]
+    return score, Scale(metric, settings.margin, score.higher_is_better), judging.alpha
 
 
-def _dice_only(revision: RevisionReports) -> RevisionReports:
+def _gated_only(revision: RevisionReports, metric: str) -> RevisionReports:
     """Another definition of a metric that is not gated forbids nothing."""
-    return replace(revision, per_case=revision.per_case[revision.per_case["metric"] == METRIC])
+    return replace(revision, per_patient=revision.per_patient[revision.per_patient["metric"] == metric])
 
 
-def _notes(result: Gate, settings: Settings, before: Settings) -> list[str]:
+def _notes(result: Gate, base: RevisionReports, head: RevisionReports) -> list[str]:
     said = []
     if result.not_gated:
         said.append(f"not gated, as controls or arms that base does not have: {', '.join(result.not_gated)}")
-    if settings != before:
-        said.append(f"the gate itself changed: {before.model_dump()} -> {settings.model_dump()}")
-    if result.rows and not result.seeds_seen:
-        said.append("one generator seed and one segmenter seed: limits speak for patients alone, not for retraining")
+    if base.declared.passes != head.declared.passes:
+        said.append(f"the gate itself changed: {base.declared.passes} -> {head.declared.passes}")
+    for arms, what in ((result.one_generator, "generator"), (result.one_segmenter, "segmenter")):
+        if arms:
+            said.append(
+                f"one {what} seed in {', '.join(arms)}: the limits do not speak for another {what} trained in the same "
+                "way, and the stated error rates do not hold for a change that trains it again"
+            )
     return said
 
 
 def _document(
-    result: Gate, base: RevisionReports, head: tuple[str, str | None], said: list[str], inconclusive: str | None
+    result: Gate,
+    score: SegmentationScore,
+    base: RevisionReports,
+    head: tuple[str, str | None],
+    said: list[str],
+    inconclusive: str | None,
 ) -> dict[str, Any]:
     return {
-        "schema": SCHEMA,
+        "schema": schema_of(DOCUMENT),
         "outcome": result.outcome,
         "inconclusive": inconclusive,
         "base": {"name": base.label, "commit": base.commit},
         "head": {"name": head[0], "commit": head[1]},
-        "margin": result.margin,
+        "metric": {
+            "name": result.scale.metric,
+            "title": score.title,
+            "unit": score.unit,
+            "decimals": score.decimals,
+            "higher_is_better": score.higher_is_better,
+        },
+        "margin": result.scale.margin,
         "alpha": result.alpha,
         "patients": result.n_subjects,
         "seeds": list(result.seeds),
-        "rows": [_row(row) for row in result.rows],
-        "floors": [asdict(floor) | {"broken": floor.broken} for floor in result.floors],
+        "rows": [_row(row, result.scale) for row in result.rows],
+        "floors": [asdict(floor) for floor in result.floors],
         "missing": list(result.missing),
-        "needed": _needed(result),
         "notes": said,
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: Row, scale: Scale) -> dict[str, Any]:
+    """Limits and bound are changes in the metric's unit."""
+    lacks = row.limit
     return {
         "name": row.name,
         "kind": row.kind,
         "base": _plain(row.base),
         "head": _plain(row.head),
         "change": _plain(row.change),
-        "lower_limit": _plain(row.low),
-        "lower_level": row.bounds.lower_level,
-        "lower_bound": row.bounds.lower,
-        "upper_limit": _plain(row.high),
-        "upper_level": row.bounds.upper_level,
+        "at_worst": _plain(row.at_worst),
+        "at_worst_level": row.bounds.lower_level,
+        "allowed": scale.sign * row.bounds.lower,
+        "at_best": _plain(row.at_best),
+        "at_best_level": row.bounds.upper_level,
         "outcome": row.outcome,
-    }
-
-
-def _needed(result: Gate) -> dict[str, Any] | None:
-    """What would decide every inconclusive row: the most that any of them needs."""
-    wanted = [row.needed for row in result.rows if row.needed is not None]
-    if not wanted:
-        return None
-    patients, seeds = ([getattr(one, name) for one in wanted] for name in ("patients", "seeds"))
-    added = None if None in seeds else max(seeds)
-    return {
-        "patients": None if None in patients else max(patients),
-        "seeds": None if added is None else [count + added if count > 1 else count for count in result.seeds],
-        "seed_share": _plain(max(one.seed_share for one in wanted)),
+        "limited_by": lacks.source if lacks else None,
+        "limited_share": _plain(lacks.share) if lacks else None,
+        "patients_needed": lacks.patients if lacks else None,
+        "seeds_needed": lacks.seeds if lacks else None,
     }
 
 

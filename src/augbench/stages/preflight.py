@@ -1,8 +1,7 @@
-"""What the run will need, estimated before it starts: memory of its largest stage and disk of all it writes.
+"""What the machine must have for a run, before it starts: a device, memory for its largest stage, disk for it all.
 
-The estimate is a model fitted to measured peaks (reports/provenance.json and the smoke preset; both within 20%), no
-promise. It is meant to stop a run that cannot end, not to plan a machine to the megabyte. Other machines' libraries
-may take more: stages are given a tenth above the model.
+Components are asked what they take; libraries and frames are added. It is an estimate (measured peaks are within a
+half of it), meant to stop a run that cannot end, not to plan a machine to the megabyte.
 """
 
 from __future__ import annotations
@@ -11,16 +10,18 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from augbench.core import layout
+from augbench.core.arms import arms_of
 from augbench.core.artifacts import read_json
 from augbench.core.component import create
+from augbench.core.device import torch_device
 from augbench.core.errors import UserError
 from augbench.core.params import Params
-from augbench.core.runs import all_runs
 from augbench.core.shards import SHARD_FRAMES
-from augbench.core.types import COHORTS
+from augbench.datasets.base import Dataset
+from augbench.generators.base import Generator
+from augbench.stages.check import distinct_segmenters
 
 MIB = 2**20
 GIB = 2**30
@@ -30,13 +31,14 @@ _LIBRARIES_MIB = {
     "prepare": 825, "train_generator": 755, "sample": 785, "audit": 850, "train_segmenter": 880, "develop": 880,
     "evaluate": 880, "compare": 190, "report": 320,
 }  # fmt: skip
-#: Bytes held per output value of a layer: outputs, gradients and what backward keeps of norm and activation.
-_SEGMENTER_COPIES, _GENERATOR_COPIES, _INFERENCE_COPIES = 24, 20, 4
+#: Stages that compute with torch on the device.
+_ON_DEVICE = {"train_generator", "sample", "audit", "train_segmenter", "develop", "evaluate"}
 _INFERENCE_BATCH = 64
-_FLOAT_BYTES = 4
+#: A row of per-frame scores while a stage holds it as a list.
+_ROW_BYTES = 600
+#: Pages of mapped frames that are counted.
+_MAPPED = GIB // 4
 _RESERVE = 1.1
-#: Values per pixel of full size and weights of a resnet34 U-Net, for a segmenter whose section names no features.
-_UNSTATED_WIDTH, _UNSTATED_WEIGHTS = 65.0, 25_000_000
 #: DVC keeps a copy of every output in its cache where the file system cannot share blocks.
 _COPIES_ON_DISK = 2
 
@@ -50,22 +52,22 @@ class Need:
     disk: int
 
     def __str__(self) -> str:
-        return (
-            f"estimate: {self.memory / GIB:.1f} GiB of memory (most in {self.stage}), {self.disk / GIB:.2f} GiB of disk"
-        )
+        return f"{self.memory / GIB:.1f} GiB of memory (most in {self.stage}), {self.disk / GIB:.2f} GiB of disk"
 
 
 def require_room(params: Params, stages: Iterable[str] | None = None, jobs: int = 1) -> Need:
-    """Estimate what the stages need and refuse a machine that has less free.
+    """Estimate what the stages need and refuse a machine that lacks it.
 
     Args:
-        stages: the names as DVC has them, such as `sample@pggan-0`; None for all.
+        stages: the names as DVC has them, such as `sample@pggan`; None for all.
         jobs: stages at the same time.
 
     Raises:
-        UserError: too little memory or disk; shows the estimate and what there is.
+        UserError: no GPU where one is asked for, or too little memory or disk.
     """
-    kinds = set(_LIBRARIES_MIB) if stages is None else {_kind(stage) for stage in stages} & set(_LIBRARIES_MIB)
+    kinds = set(_LIBRARIES_MIB) if stages is None else {family(stage) for stage in stages} & set(_LIBRARIES_MIB)
+    if kinds & _ON_DEVICE:
+        torch_device(params.compute.accelerator)
     need = estimate(params, kinds, jobs)
     free = shutil.disk_usage(Path.cwd()).free
     if free < need.disk:
@@ -80,43 +82,70 @@ def require_room(params: Params, stages: Iterable[str] | None = None, jobs: int 
     return need
 
 
+def family(stage: str) -> str:
+    """`train_segmenter_generated@oracle` -> `train_segmenter`."""
+    name = stage.partition("@")[0]
+    return "train_segmenter" if name.startswith("train_segmenter") else name
+
+
 def estimate(params: Params, kinds: set[str], jobs: int = 1) -> Need:
     """What stages of the given kinds need; see the module's note on its limits."""
+    dataset = create(Dataset, params.dataset.kind, params.dataset.options)
+    classes = dataset.scheme(tuple(params.views)).classes
+    frames = cohort_frames(params, dataset, fresh="prepare" in kinds)
     frame = 2 * params.image_size**2
-    frames = _cohort_frames(params, fresh="prepare" in kinds)
-    synthetic = params.sampling.frames * frame
-    sets = len(params.generators) * len(params.generator_seeds)
-    runs = len(all_runs(params))
-    width, weights = _segmenter_size(params)
     hosted = params.compute.accelerator == "cpu"  # a GPU holds the networks' share in its own memory
-    inference = _INFERENCE_COPIES * _INFERENCE_BATCH * _FLOAT_BYTES * width * params.image_size**2 * hosted
-    # No scored cohort of the presets holds more than a quarter of all frames.
-    scored = inference + (runs + 1) * frames * params.image_size**2 // 4
-    training = _SEGMENTER_COPIES * _FLOAT_BYTES * width * params.image_size**2 * params.training.batch_size * hosted
-    generators = [_generator_memory(params, name) for name in params.generators]
+    generators = {name: create(Generator, entry.kind, entry.options) for name, entry in params.generators.items()}
+    fit = max((one.memory_bytes(params.image_size, classes) for one in generators.values()), default=0)
+    runs = sum(len(arm.runs) for arm in arms_of(params))
+    training = prediction = weights = 0
+    if kinds & (_ON_DEVICE - {"train_generator"}):
+        for segmenter in distinct_segmenters(params).values():
+            size = (classes, params.image_size)
+            training = max(training, segmenter.memory_bytes(*size, params.training.batch_size))
+            prediction = max(prediction, segmenter.memory_bytes(*size, _INFERENCE_BATCH, training=False))
+            weights = max(weights, segmenter.memory_bytes(*size, 0, training=False))
+    # No scored cohort of the usual studies holds more than a quarter of all frames.
+    scores = runs * (frames // 4) * (classes - 1) * len(params.evaluation.metrics) * _ROW_BYTES
+    scored = hosted * prediction + frames // 4 * 3 * frame + scores
+    synthetic = params.sampling.frames * frame
     working = {
         "prepare": 2 * frames * frame,
-        "train_generator": max(generators) * hosted + 2 * frames * frame,
-        "sample": 3 * min(params.sampling.frames, SHARD_FRAMES) * frame,
-        "audit": inference + 2 * frames * frame + synthetic,
-        "train_segmenter": training + 5 * _FLOAT_BYTES * weights * hosted + 2 * synthetic,
+        "train_generator": hosted * fit + 2 * frames * frame,
+        "sample": hosted * prediction + 3 * min(params.sampling.frames, SHARD_FRAMES) * frame,
+        "audit": hosted * prediction + 2 * frames * frame + min(synthetic, 4 * params.audit.frames * frame),
+        # Synthetic frames are mapped: the system takes their pages back where memory is short.
+        "train_segmenter": hosted * training + min(synthetic, _MAPPED),
         "develop": scored,
         "evaluate": scored,
         "compare": 0,
         "report": 0,
     }
     peaks = {kind: int(_RESERVE * (_LIBRARIES_MIB[kind] * MIB + working[kind])) for kind in kinds}
+    sets = sum(len(entry.seeds) for entry in params.generators.values())
+    copies = sum(len(params.generators[name].seeds) for name, one in generators.items() if not one.memory_bytes(
+        params.image_size, classes
+    ))  # fmt: skip
     stored = {
         "prepare": frames * frame,
-        "train_generator": sets * (frames * frame + max(generators) // _GENERATOR_COPIES),
+        # A generator without training keeps the frames that it copies, if any; a fit holds its weights many times.
+        "train_generator": copies * frames * frame + (sets - copies) * fit // 20,
         "sample": sets * synthetic,
-        "train_segmenter": runs * weights * _FLOAT_BYTES,
-        "evaluate": 4 * MIB,
+        "train_segmenter": runs * weights,
+        "evaluate": 4 * MIB + scores // 6,
         "report": 20 * MIB,
     }
     largest = max(peaks, key=lambda kind: (peaks[kind], kind), default="nothing")
     disk = _COPIES_ON_DISK * sum(stored.get(kind, 0) for kind in kinds)
     return Need(jobs * peaks.get(largest, 0), largest, disk)
+
+
+def cohort_frames(params: Params, dataset: Dataset, *, fresh: bool) -> int:
+    """Frames of all cohorts: those on disk, or before they are made what the dataset says it will make."""
+    manifests = [layout.cohort(name) / "manifest.json" for name in params.dataset.cohorts]
+    if not fresh and all(path.is_file() for path in manifests):
+        return sum(shard["frames"] for path in manifests for shard in read_json(path)["shards"])
+    return int(dataset.expected_frames(tuple(params.views)))
 
 
 def available_memory() -> int | None:
@@ -161,50 +190,11 @@ def _table(name: str) -> dict[str, int]:
     return {words[0]: int(words[1]) for words in map(str.split, lines) if len(words) > 1 and words[1].isdigit()}
 
 
-def _kind(stage: str) -> str:
-    """`train_segmenter_mixed@pggan-0-1-2` -> `train_segmenter`."""
-    name = stage.partition("@")[0]
-    return "train_segmenter" if name.startswith("train_segmenter") else name
-
-
-def _cohort_frames(params: Params, *, fresh: bool) -> int:
-    """Frames of all cohorts: those on disk, or before they are made what the dataset says it will make."""
-    manifests = [layout.cohort(role) / "manifest.json" for role in COHORTS]
-    if not fresh and all(path.is_file() for path in manifests):
-        return sum(shard["frames"] for path in manifests for shard in read_json(path)["shards"])
-    dataset = create("datasets", params.dataset, params.datasets[params.dataset])
-    return int(dataset.expected_frames(tuple(params.views)))
-
-
-def _segmenter_size(params: Params) -> tuple[float, int]:
-    """Values per pixel of full size that one pass makes in one layer of each level, and number of weights."""
-    features = _widths(params.segmenters[params.segmenter].get("features"))
-    if not features:
-        return _UNSTATED_WIDTH, _UNSTATED_WEIGHTS
-    levels, last = features[:-1], features[-1]
-    width = last + sum(count / 4**level for level, count in enumerate(levels))
-    return width, 20 * sum(count**2 for count in levels)
-
-
-def _generator_memory(params: Params, name: str) -> int:
-    """Bytes of activations and weights of a generator that names the `channels` of its levels from 4x4 on; others 0."""
-    section = params.generators[name]
-    channels = _widths(section.get("channels"))
-    values = sum(count * 16 * 4**level for level, count in enumerate(channels))
-    batch = section.get("batch_size", 16)
-    weights = 2 * 18 * sum(count**2 for count in channels)
-    return _FLOAT_BYTES * (_GENERATOR_COPIES * batch * values + 5 * weights)
-
-
-def _widths(value: Any) -> list[int]:
-    return [int(width) for width in value] if isinstance(value, (list, tuple)) else []
-
-
 def _too_little(what: str, need: Need, free: int, remedy: str) -> UserError:
     return UserError(
         f"too little {what} for this run",
         got=f"{free / GIB:.2f} GiB of {what} free",
-        expected=str(need),
-        remedy=f"{remedy} in params.yaml" if what == "disk" else f"{remedy} (params.yaml)",
+        expected=f"estimate: {need}",
+        remedy=f"{remedy} (params.yaml)",
         file="params.yaml",
     )

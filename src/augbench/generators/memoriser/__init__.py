@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from augbench.core.errors import UserError
 from augbench.core.types import Frames, Pairs
-from augbench.generators.base import FitContext, FittedGenerator, Generator
+from augbench.generators.base import Draw, FitContext, FittedGenerator, Generator, require_known
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +26,9 @@ class Memoriser(Generator):
         config = {"views": views, "noise_sd": self.noise_sd}
         return FittedMemoriser(np.array(frames.pairs), np.array([views.index(view) for view in frames.views]), config)
 
-    def restore(self, tensors: dict[str, Tensor], config: dict[str, Any], accelerator: str = "cpu") -> FittedGenerator:
+    def restore(
+        self, tensors: dict[str, Tensor], config: dict[str, Any], *, accelerator: str = "cpu", draw: Draw | None = None
+    ) -> FittedGenerator:
         return FittedMemoriser(tensors["pairs"].numpy(), tensors["view"].numpy(), config)
 
 
@@ -44,18 +45,10 @@ class FittedMemoriser(FittedGenerator):
         self.pairs, self.view, self.config = pairs, view, config
         self._members = {name: np.flatnonzero(view == number) for number, name in enumerate(config["views"])}
 
-    def sample(self, views: list[str], seeds: NDArray[np.int64]) -> Pairs:
-        unknown = sorted(set(views) - set(self._members))
-        if unknown:
-            raise UserError(
-                f"generator was not trained on view '{unknown[0]}'",
-                got=unknown[0],
-                expected=", ".join(self._members),
-                remedy="ask for a view of the training frames",
-                file="params.yaml",
-            )
-        out = np.empty((len(views), *self.pairs.shape[1:]), np.uint8)
-        for row, (name, seed) in enumerate(zip(views, seeds, strict=True)):
+    def sample(self, conditions: list[str], seeds: NDArray[np.int64]) -> Pairs:
+        require_known(conditions, self._members)
+        out = np.empty((len(conditions), *self.pairs.shape[1:]), np.uint8)
+        for row, (name, seed) in enumerate(zip(conditions, seeds, strict=True)):
             rng = np.random.default_rng(int(seed))
             pair = self.pairs[rng.choice(self._members[name])]
             noisy = pair[0] + rng.normal(0.0, self.config["noise_sd"], pair[0].shape)

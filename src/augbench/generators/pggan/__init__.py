@@ -1,55 +1,43 @@
-"""Progressive GAN (Karras et al., ICLR 2018) that makes image and mask together, one network for all views."""
+"""Progressive GAN (Karras et al., ICLR 2018) that makes image and mask together, one network for all conditions."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from augbench.core.device import torch_device
 from augbench.core.errors import UserError
-from augbench.core.types import Frames, Pairs
-from augbench.generators.base import FitContext, FittedGenerator, Generator
+from augbench.generators.adversarial.frame_spec import FrameSpec, Scale
+from augbench.generators.adversarial.model import AdversarialGenerator
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
-    from augbench.generators.pggan.networks import ProgressiveGenerator
+    from augbench.generators.adversarial.networks import DiscriminatorNetwork, GeneratorNetwork
+    from augbench.generators.adversarial.objective import Objective
 
-#: Frames per forward when sampling: fixed, the last batch padded, so that no frame depends on how many are asked for.
-_SAMPLE_BATCH = 32
+#: Measured: copies of all outputs of one layer a resolution that a step holds, and of the weights.
+_COPIES, _WEIGHT_COPIES, _FLOAT_BYTES = 20, 5, 4
 
 
-class PGGAN(Generator):
-    """Hyper-parameters. Lengths of training are in kimg: thousands of real frames shown to the discriminator."""
+class PGGAN(AdversarialGenerator):
+    """Hyper-parameters. Networks start at `start_size` and grow to the frames' size."""
 
     latent_size: int = Field(64, ge=1, le=1024, description="length of the latent")
     channels: tuple[int, ...] = Field(
         (96, 96, 64, 32, 16), min_length=2, description="features of the layers at 4x4, 8x8, ... up to the frames' size"
     )
     loss: Literal["nonsaturating-r1", "wgan-gp"] = "nonsaturating-r1"
-    total_kimg: float = Field(60.0, gt=0, description="frames shown in thousands; the only measure of training length")
     start_size: int = Field(8, ge=4, le=64, description="side in pixels at which training starts")
     growth_fraction: float = Field(
         0.25, ge=0, lt=1, description="share of total_kimg spent below full size, equal parts"
     )
     fade_fraction: float = Field(0.5, ge=0, le=1, description="share of such a part in which a new resolution fades in")
-    batch_size: int = Field(16, ge=4, le=1024, multiple_of=4, description="frames per step; groups of 4 share a view")
-    learning_rate: float = Field(2e-3, gt=0, le=0.1)
     r1_weight: float = Field(1.0, ge=0, description="weight of the R1 penalty")
     r1_interval: int = Field(8, ge=1, description="steps between R1 penalties, which are weighted up to make up for it")
     gp_weight: float = Field(10.0, ge=0, description="weight of the WGAN-GP penalty, taken at every step")
-    ema_kimg: float = Field(1.5, gt=0, description="half-life of the average of the generator's weights")
     noise_injection: bool = Field(True, description="learned pixel noise at every resolution and in the image")
-    mask_noise: float = Field(
-        0.05, ge=0, le=1, description="sd of noise on the class maps D sees, so that it cannot win on one-hotness"
-    )
-    augment_translation: float = Field(0.0, ge=0, le=0.25, description="shifts before D, share of the side")
-    augment_brightness: float = Field(0.0, ge=0, le=1, description="brightness changes before D, in units of [-1, 1]")
 
     @model_validator(mode="after")
     def _check(self) -> PGGAN:
@@ -59,104 +47,69 @@ class PGGAN(Generator):
             raise ValueError("channels must be positive")
         return self
 
-    def fit(self, frames: Frames, context: FitContext) -> FittedGenerator:
-        """Train on image-mask pairs, (n, 2, H, H) uint8 with H a power of two."""
-        from augbench.generators.pggan.training import train
+    def generator_network(self, spec: FrameSpec, rng: torch.Generator) -> GeneratorNetwork:
+        from augbench.generators.pggan.networks import ProgressiveGenerator
 
-        views = tuple(view for view in frames.scheme.views if view in set(frames.views))
-        annotated = [frames.scheme.annotated[view] for view in views]
-        config = {
-            "views": list(views),
-            "allowed": [[True, *(name in names for name in frames.scheme.structures)] for names in annotated],
-            "channels": list(self.channels[: self._resolutions(frames.image_size)]),
-            "latent_size": self.latent_size,
-            "noise_injection": self.noise_injection,
-            "image_size": frames.image_size,
-        }
-        return FittedPGGAN(train(self, frames, views, context, lambda rng: build(config, rng)), config)
+        channels = self._channels(spec.image_size)
+        return ProgressiveGenerator(spec, channels, self.latent_size, noise=self.noise_injection, rng=rng)
 
-    def restore(self, tensors: dict[str, Tensor], config: dict[str, Any], accelerator: str = "cpu") -> FittedGenerator:
-        import torch
+    def discriminator_network(self, spec: FrameSpec, rng: torch.Generator) -> DiscriminatorNetwork:
+        from augbench.generators.pggan.networks import ProgressiveDiscriminator
 
-        network = build(config, torch.Generator())
-        network.load_state_dict(tensors)
-        return FittedPGGAN(network.to(torch_device(accelerator)), config)
+        return ProgressiveDiscriminator(spec, self._channels(spec.image_size), rng=rng)
 
-    def _resolutions(self, image_size: int) -> int:
-        resolutions = int(math.log2(image_size)) - 1
-        if image_size != 4 << (resolutions - 1) or image_size < max(8, self.start_size):
+    def objective(self, generator: GeneratorNetwork, discriminator: DiscriminatorNetwork) -> Objective:
+        from augbench.generators.adversarial.objective import NonSaturatingR1, WassersteinGP
+
+        if self.loss == "wgan-gp":
+            return WassersteinGP(self.gp_weight)
+        return NonSaturatingR1(self.r1_weight, self.r1_interval)
+
+    def schedule(self, images: int, image_size: int) -> Scale:
+        """Growth: equal parts for every lower resolution, each new one faded in."""
+        doublings = int(math.log2(image_size / self.start_size))
+        part = self.growth_fraction * self.total_kimg * 1000 / max(doublings, 1)
+        position = images / part if part else math.inf
+        grown = int(min(position, doublings))
+        if not grown or not self.fade_fraction:
+            return Scale(self.start_size << grown)
+        return Scale(self.start_size << grown, min((position - grown) / self.fade_fraction, 1.0))
+
+    def require(self, image_size: int, classes: int, conditions: int) -> None:
+        """The side is a power of two from `start_size`, and each resolution has its channels."""
+        least = max(8, self.start_size)
+        if image_size < least or image_size & (image_size - 1):
             raise UserError(
                 "frames do not fit the progressive network",
                 got=f"{image_size} pixels",
-                expected=f"a power of two from {max(8, self.start_size)}",
-                remedy="correct 'image_size' or 'generators.pggan.start_size'",
+                expected=f"a power of two from {least}",
+                remedy="correct 'image_size', or 'start_size' of this generator",
                 file="params.yaml",
             )
-        if len(self.channels) < resolutions:
+        needed = len(self._levels(image_size))
+        if len(self.channels) < needed:
             raise UserError(
                 f"no channels given for frames of {image_size} pixels",
                 got=f"{len(self.channels)} numbers, for sizes up to {4 << (len(self.channels) - 1)}",
-                expected=f"{resolutions} numbers, for 4x4 to {image_size}x{image_size}",
-                remedy="extend 'generators.pggan.channels'",
+                expected=f"{needed} numbers, for 4x4 to {image_size}x{image_size}",
+                remedy="extend 'channels' of this generator",
                 file="params.yaml",
             )
-        return resolutions
 
+    def memory_bytes(self, image_size: int, classes: int) -> int:
+        """As of `Generator`; a model fitted to measured peaks, within 20%."""
+        channels = self._channels(image_size)
+        values = sum(count * 16 * 4**level for level, count in enumerate(channels))
+        weights = 2 * 18 * sum(count**2 for count in channels)
+        frames = self.batch_size // self.accumulation
+        return _FLOAT_BYTES * (_COPIES * frames * values + _WEIGHT_COPIES * weights)
 
-def build(config: dict[str, Any], rng: torch.Generator) -> ProgressiveGenerator:
-    """The generator network with fresh weights from `rng`."""
-    import torch
+    def _channels(self, image_size: int) -> tuple[int, ...]:
+        return self.channels[: len(self._levels(image_size))]
 
-    from augbench.generators.pggan.networks import ProgressiveGenerator
-
-    return ProgressiveGenerator(
-        config["channels"],
-        config["latent_size"],
-        torch.tensor(config["allowed"]),
-        noise=config["noise_injection"],
-        rng=rng,
-    )
-
-
-class FittedPGGAN(FittedGenerator):
-    """The averaged weights, ready to sample."""
-
-    def __init__(self, network: ProgressiveGenerator, config: dict[str, Any]) -> None:
-        self.network, self.config = network.eval().requires_grad_(False), config
-        self._stage = len(config["channels"]) - 1
-
-    def sample(self, views: list[str], seeds: NDArray[np.int64]) -> Pairs:
-        import torch
-
-        from augbench.generators.pggan.networks import quantised
-
-        index = {view: number for number, view in enumerate(self.config["views"])}
-        unknown = sorted(set(views) - set(index))
-        if unknown:
-            raise UserError(
-                f"generator was not trained on view '{unknown[0]}'",
-                got=unknown[0],
-                expected=", ".join(index),
-                remedy="ask for a view of the training frames",
-                file="params.yaml",
-            )
-        side, device = self.config["image_size"], self.network.view_code.device
-        pairs = np.empty((len(views), 2, side, side), np.uint8)
-        code = np.zeros((_SAMPLE_BATCH, self.network.code_size(self._stage)), np.float32)
-        view = torch.zeros(_SAMPLE_BATCH, dtype=torch.int64)
-        for start in range(0, len(views), _SAMPLE_BATCH):
-            count = min(_SAMPLE_BATCH, len(views) - start)
-            for row in range(count):
-                rng = np.random.default_rng(int(seeds[start + row]))
-                rng.standard_normal(out=code[row], dtype=np.float32)
-                view[row] = index[views[start + row]]
-            with torch.inference_mode():
-                out = self.network(torch.from_numpy(code).to(device), view.to(device), self._stage)
-                pairs[start : start + count] = quantised(out[:count])
-        return pairs
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        return dict(self.network.state_dict()), self.config
+    @staticmethod
+    def _levels(image_size: int) -> range:
+        return range(int(math.log2(image_size)) - 1)
 
 
 COMPONENT = PGGAN

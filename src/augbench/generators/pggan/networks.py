@@ -11,15 +11,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from augbench.core.types import Pairs
+from augbench.generators.adversarial.batches import upsample
+from augbench.generators.adversarial.frame_spec import GROUP, FrameSpec, Scale
+from augbench.generators.adversarial.networks import DiscriminatorNetwork, GeneratorNetwork, MaskHead
 
-#: Frames that share one minibatch statistic; they are of one view, or the statistic would measure the mix of views.
-GROUP = 4
 SLOPE = 0.2
 _GAIN = math.sqrt(2.0)
 _EPSILON = 1e-8
@@ -123,53 +122,38 @@ def _mean_over(rows: Tensor) -> Tensor:
 def minibatch_std(x: Tensor) -> Tensor:
     """Append one map: the standard deviation within each group of GROUP frames, averaged over features and pixels.
 
+    A group is of one condition, or the statistic would measure the mix of conditions.
     (n, c, h, w) -> (n, c + 1, h, w); n is a multiple of GROUP, an incomplete batch has no statistic and is refused.
     """
     n, _, h, w = x.shape
     if n % GROUP:
         raise ValueError(f"batch of {n} frames is not a multiple of {GROUP}")
-    deviation = (x.unflatten(0, (n // GROUP, GROUP)).var(1, unbiased=False) + _EPSILON).sqrt().mean((1, 2, 3))
+    deviation = (x.float().unflatten(0, (n // GROUP, GROUP)).var(1, unbiased=False) + _EPSILON).sqrt().mean((1, 2, 3))
     return torch.cat([x, deviation.repeat_interleave(GROUP)[:, None, None, None].expand(n, 1, h, w)], 1)
 
 
-def upsample(x: Tensor) -> Tensor:
-    """Nearest-neighbour doubling."""
-    return functional.interpolate(x, scale_factor=2.0, mode="nearest")
+def level(side: int) -> int:
+    """Number of a resolution: 0 is 4x4, 1 is 8x8, ..."""
+    return side.bit_length() - 3
 
 
-def quantised(out: Tensor) -> Pairs:
-    """Output of the generator (n, 1 + classes, h, w) as stored pairs (n, 2, h, w) uint8."""
-    pairs = np.empty((len(out), 2, *out.shape[2:]), np.uint8)
-    pairs[:, 0] = ((out[:, 0] + 1) * 127.5).round_().clamp_(0, 255).byte().cpu().numpy()
-    pairs[:, 1] = out[:, 1:].max(1).indices.byte().cpu().numpy()
-    return pairs
-
-
-def stages(image_size: int) -> int:
-    """Number of resolutions from 4x4 to `image_size`."""
-    return int(math.log2(image_size)) - 1
-
-
-class ProgressiveGenerator(nn.Module):
-    """Code and view to image and class probabilities.
+class ProgressiveGenerator(GeneratorNetwork):
+    """Code and condition to image and class probabilities.
 
     Args:
+        spec: of the frames.
         channels: features of the layers at 4x4, 8x8, ...; as many as there are resolutions.
         latent_size: length of the latent.
-        allowed: (views, classes) bool, the classes a view can show; others get probability 0.
         noise: add pixel noise with a learned strength at every resolution, and with a predicted one to the image.
         rng: initial weights.
     """
 
     def __init__(
-        self, channels: Sequence[int], latent_size: int, allowed: Tensor, *, noise: bool, rng: torch.Generator
+        self, spec: FrameSpec, channels: Sequence[int], latent_size: int, *, noise: bool, rng: torch.Generator
     ) -> None:
         super().__init__()
-        views, self.classes = allowed.shape
-        self.latent_size, self.noise = latent_size, noise
-        self.register_buffer("forbidden", torch.where(allowed, 0.0, -1e4)[:, :, None, None], persistent=False)
-        self.forbidden: Tensor
-        self.view_code = nn.Parameter(torch.randn(views, latent_size, generator=rng))
+        self.classes, self.latent_size, self.noise = spec.classes, latent_size, noise
+        self.condition_code = nn.Parameter(torch.randn(len(spec.conditions), latent_size, generator=rng))
         self.dense = EqualLinear(2 * latent_size, channels[0] * 16, rng, gain=_GAIN / 4)
         self.first = nn.ModuleList()
         self.second = nn.ModuleList([EqualConv(channels[0], channels[0], 3, rng)])
@@ -182,29 +166,21 @@ class ProgressiveGenerator(nn.Module):
             nn.init.zeros_(head.weight[1 + self.classes :])
         self.heads = nn.ModuleList(heads)
         self.strength = nn.ParameterList([nn.Parameter(torch.zeros(here)) for here in channels] if noise else [])
+        self.join = MaskHead(spec.allowed)
 
-    def code_size(self, stage: int) -> int:
-        """Normal numbers that make one frame at `stage`: the latent, a noise map a resolution, one for the image."""
-        maps = sum((4 << s) ** 2 for s in range(stage + 1)) + (4 << stage) ** 2
+    def code_size(self, scale: Scale) -> int:
+        """Normal numbers of one frame: the latent, a noise map a resolution up to `scale`, one for the image."""
+        maps = sum((4 << s) ** 2 for s in range(level(scale.side) + 1)) + scale.side**2
         return self.latent_size + (maps if self.noise else 0)
 
-    def forward(self, code: Tensor, view: Tensor, stage: int, alpha: float = 1.0) -> Tensor:
-        """Image in [-1, 1] (unclipped) and class probabilities.
-
-        Args:
-            code: (n, code_size(stage)) standard normal.
-            view: (n,) int64.
-            stage: 0 is 4x4, 1 is 8x8, ...
-            alpha: fade-in in [0, 1]; 0 is the previous stage, upsampled.
-
-        Returns:
-            (n, 1 + classes, 4 << stage, 4 << stage).
-        """
+    def forward(self, code: Tensor, condition: Tensor, scale: Scale) -> Tensor:
+        """As of `GeneratorNetwork`; at alpha 0 the frame is that of half the side, upsampled."""
+        here = level(scale.side)
         latent, maps = code[:, : self.latent_size], code[:, self.latent_size :]
-        x = self.dense(torch.cat([pixel_norm(latent), pixel_norm(self.view_code)[view]], 1))
+        x = self.dense(torch.cat([pixel_norm(latent), pixel_norm(self.condition_code)[condition]], 1))
         x = x.view(len(code), -1, 4, 4).contiguous(memory_format=torch.channels_last)
         below = x
-        for s in range(stage + 1):
+        for s in range(here + 1):
             side = 4 << s
             if s:
                 below = x
@@ -212,34 +188,32 @@ class ProgressiveGenerator(nn.Module):
             if self.noise:
                 noise = maps[:, : side * side].reshape(-1, side, side)
                 maps = maps[:, side * side :]
-                x = NoisyActivation.apply(x, self.strength[s], noise)
+                x = _activation(x, self.strength[s], noise)
             else:
-                x = NoisyActivation.apply(x, None, None)
-            x = NoisyActivation.apply(self.second[s](x), None, None)
-        out = self.heads[stage](x)
-        if alpha < 1.0 and stage:
-            out = torch.lerp(upsample(self.heads[stage - 1](below)), out, alpha)
+                x = _activation(x)
+            x = _activation(self.second[s](x))
+        out = self.heads[here](x)
+        if scale.alpha < 1.0 and here:
+            out = torch.lerp(upsample(self.heads[here - 1](below)), out, scale.alpha)
         image, logits = out[:, :1], out[:, 1 : 1 + self.classes]
         if self.noise:
             image = image + out[:, -1:] * maps.reshape(image.shape)
-        parts = [image, torch.softmax(logits + self.forbidden[view], 1)]
-        # Joined with the channels in the last dimension: joined in the second, they would lose their memory format.
-        return torch.cat([part.permute(0, 2, 3, 1) for part in parts], -1).permute(0, 3, 1, 2)
+        frame: Tensor = self.join(image, logits, condition)
+        return frame
 
 
-class ProgressiveDiscriminator(nn.Module):
-    """Image and class probabilities to a score, conditional on the view by projection (Miyato and Koyama, ICLR 2018).
+class ProgressiveDiscriminator(DiscriminatorNetwork):
+    """Frame to a score, conditional by projection (Miyato and Koyama, ICLR 2018).
 
     Args:
+        spec: of the frames.
         channels: as of the generator.
-        classes: number of classes with background.
-        views: number of views.
         rng: initial weights.
     """
 
-    def __init__(self, channels: Sequence[int], classes: int, views: int, *, rng: torch.Generator) -> None:
+    def __init__(self, spec: FrameSpec, channels: Sequence[int], *, rng: torch.Generator) -> None:
         super().__init__()
-        self.stems = nn.ModuleList([EqualConv(1 + classes, here, 1, rng) for here in channels])
+        self.stems = nn.ModuleList([EqualConv(1 + spec.classes, here, 1, rng) for here in channels])
         self.first = nn.ModuleList([EqualConv(channels[0] + 1, channels[0], 3, rng)])
         self.second = nn.ModuleList()
         for below, here in itertools.pairwise(channels):
@@ -247,18 +221,28 @@ class ProgressiveDiscriminator(nn.Module):
             self.second.append(EqualConv(here, below, 3, rng, resample="down"))
         self.dense = EqualLinear(channels[0] * 16, channels[0], rng)
         self.score = EqualLinear(channels[0], 1, rng, gain=1.0)
-        self.view_score = EqualLinear(channels[0], views, rng, gain=1.0)
+        self.condition_score = EqualLinear(channels[0], len(spec.conditions), rng, gain=1.0)
 
-    def forward(self, x: Tensor, view: Tensor, stage: int, alpha: float = 1.0) -> Tensor:
-        """(n, 1 + classes, 4 << stage, 4 << stage), (n,) -> (n,) scores; high is real."""
-        features = _lrelu(self.stems[stage](x))
-        for s in range(stage, 0, -1):
+    def forward(self, x: Tensor, condition: Tensor, scale: Scale) -> Tensor:
+        """As of `DiscriminatorNetwork`; at alpha 0 the first layers see half the side, averaged."""
+        here = level(scale.side)
+        features = _lrelu(self.stems[here](x))
+        for s in range(here, 0, -1):
             features = _lrelu(self.second[s - 1](_lrelu(self.first[s](features))))
-            if s == stage and alpha < 1.0:
-                features = torch.lerp(_lrelu(self.stems[s - 1](functional.avg_pool2d(x, 2))), features, alpha)
+            if s == here and scale.alpha < 1.0:
+                features = torch.lerp(_lrelu(self.stems[s - 1](functional.avg_pool2d(x, 2))), features, scale.alpha)
         features = _lrelu(self.first[0](minibatch_std(features)))
         features = _lrelu(self.dense(features.flatten(1)))
-        return self.score(features)[:, 0] + self.view_score(features).gather(1, view[:, None])[:, 0]
+        return self.score(features)[:, 0] + self.condition_score(features).gather(1, condition[:, None])[:, 0]
+
+
+def _activation(x: Tensor, strength: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
+    if x.dtype == torch.float32:
+        out: Tensor = NoisyActivation.apply(x, strength, noise)
+        return out
+    # A mean of squares needs more digits than bf16 has: half precision ends with the convolution.
+    with torch.autocast(x.device.type, enabled=False):
+        return _activation(x.float(), strength, noise)
 
 
 def _lrelu(x: Tensor) -> Tensor:

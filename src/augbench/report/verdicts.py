@@ -1,0 +1,51 @@
+"""What a row of the comparison says: its verdict, why, and what would have decided it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from augbench.report.colours import NEGLIGIBLE
+from augbench.report.display import Display
+from augbench.report.metric import Metric
+from augbench.report.rows import verdict_word
+from augbench.report.words import count, is_number, p_value
+
+
+def verdict_sentence(row: dict[str, Any], metric: Metric, display: Display) -> str:
+    """Verdict, difference with its interval, and the reason."""
+    word = verdict_word(row.get("verdict"))
+    name = display.spoken(str(row["view"]), str(row["structure"]))
+    if not word or not is_number(row["ci_low"]):
+        return f"{name}: no verdict, for lack of patients with a defined score."
+    above, below = ("above", "below") if metric.higher_is_better else ("below", "above")
+    reason = {
+        "equivalent": f"the 90% CI lies within {metric.margin_text}",
+        NEGLIGIBLE: f"the 95% CI leaves out 0, the 90% CI lies within {metric.margin_text}",
+        "better": f"the whole 95% CI lies {above} 0",
+        "worse": f"the whole 95% CI lies {below} 0",
+    }.get(word) or _undecided(row)
+    found = f"{metric.difference(row['mean_difference'])} ({metric.interval(row['ci_low'], row['ci_high'])})"
+    return f"{name}: {word}, {found}; {reason}."
+
+
+def _undecided(row: dict[str, Any]) -> str:
+    if row["ci_low"] > 0 or row["ci_high"] < 0:
+        return f"the 95% CI leaves out 0, but p is {p_value(row['p_holm'])} after Holm correction"
+    source = row.get("limited_by")
+    if not isinstance(source, str) or not source:
+        return "the data decide neither way"
+    share = f", {row['limited_share']:.0%} of the variance," if is_number(row.get("limited_share")) else ""
+    spread = f"the spread between {source}{share} prevents a decision"
+    enough = needed(row)
+    return (
+        f"{spread}; about {enough} would allow one" if enough else f"{spread}, and no sensible number would allow one"
+    )
+
+
+def needed(row: dict[str, Any]) -> str:
+    """`132 patients or 9 generator seeds`: what would decide an inconclusive row; empty where nothing would."""
+    source = str(row.get("limited_by"))
+    # Another single training is another segmenter seed.
+    seeds = source if source.endswith("seeds") else "segmenter seeds"
+    numbers = {"patients": row.get("patients_needed"), seeds: row.get("seeds_needed")}
+    return " or ".join(f"{count(number)} {unit}" for unit, number in numbers.items() if is_number(number))
