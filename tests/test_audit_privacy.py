@@ -48,10 +48,10 @@ class TestRankPath:
 
         rng = np.random.default_rng(0)
         path, labels = rank_path(60, 40), np.arange(100) < 60
-        orders = [rng.permutation(labels) for _ in range(400)]
+        orders = [rng.permutation(labels) for _ in range(250)]
         exact = np.array([path.p_value(order) for order in orders])
         naive = [min(hypergeom.sf(order[:j].sum() - 1, 100, 60, j) for j in range(1, 51)) for order in orders]
-        assert (exact <= 0.05).mean() == pytest.approx(0.05, abs=0.035)
+        assert (exact <= 0.05).mean() == pytest.approx(0.05, abs=0.045)
         assert (exact <= 0.5).mean() == pytest.approx(0.5, abs=0.1)
         assert np.mean(np.array(naive) <= 0.05) > 0.12
 
@@ -151,13 +151,20 @@ class TestNeighbours:
             assert found["n_suspicious"] >= 1
             assert found["value"] == found["n_suspicious"] / 500
 
+    def test_copies_do_not_hide_each_other(self, world: World) -> None:
+        # A tail fitted to all generated frames would take the copies for the rule.
+        found = Neighbours().measure(world.sets(world.with_copies("noised", 500)), np.random.default_rng(0), 0.05 / 8)
+        assert found["value"] > 0.95
+        assert found["p_single"] < 1e-6
+
     def test_it_names_the_copied_frame(self, world: World) -> None:
         rows = np.random.default_rng(4).permutation(160)[:20]
         matches = world.sets(world.with_copies("flipped", 20)).matches
         assert matches.training_row[:20].tolist() == rows.tolist()
 
     def test_a_clean_oracle_is_not_flagged_and_its_limit_is_that_of_real_contamination(self, world: World) -> None:
-        found = Neighbours().measure(world.sets(world.fresh, planted=True), np.random.default_rng(0), 0.05 / 8)
+        test = Neighbours(power_draws=40)
+        found = test.measure(world.sets(world.fresh, planted=True), np.random.default_rng(0), 0.05 / 8)
         assert not found["flagged"]
         assert (found["value"], found["n_suspicious"]) == (0, 0)
         limits = found["detection_limits"]
@@ -175,9 +182,10 @@ class TestNeighbours:
 
     def test_order_changes_nothing(self, world: World) -> None:
         rng = np.random.default_rng(6)
-        usual = Neighbours().measure(world.sets(world.fresh, planted=True), np.random.default_rng(1))
+        test = Neighbours(power_draws=20)
+        usual = test.measure(world.sets(world.fresh, planted=True), np.random.default_rng(1))
         shuffled = world.sets(world.fresh[rng.permutation(500)], planted=True, order=rng.permutation(160))
-        assert Neighbours().measure(shuffled, np.random.default_rng(1)) == usual
+        assert test.measure(shuffled, np.random.default_rng(1)) == usual
 
     def test_copies_of_held_out_frames_accuse_nobody(self, world: World) -> None:
         # Whoever looks at nearness alone would flag; the held-out patients show that this is no memory of the training.

@@ -16,8 +16,10 @@ from augbench.audit.base import Finding, PrivacyTest, Sets
 
 #: Part of the permitted false alarms that single copies may spend. They are told apart by far, so little is enough.
 _SINGLE_PART = 0.2
-#: The tail of nearness is fitted between these quantiles of all frames: below a tenth of copies does not move it much.
+#: The tail of nearness is fitted between these quantiles.
 _MIDDLE, _TOP = 0.5, 0.9
+#: Generated frames near held-out patients that a tail of theirs takes; with fewer, that of real frames alone counts.
+_ENOUGH_FRAMES = 20
 _CONFIDENCE = 0.95
 
 
@@ -34,7 +36,7 @@ class Tail:
 
     @staticmethod
     def of(nearness: NDArray[np.float64]) -> Tail:
-        """Fitted to (n,) values by two quantiles, which single copies cannot move."""
+        """Fitted to (n,) values by two quantiles, which single outliers cannot move."""
         middle, top = np.quantile(nearness, [_MIDDLE, _TOP])
         return Tail(float(top), float(top - middle) / float(np.log((1 - _MIDDLE) / (1 - _TOP))))
 
@@ -76,8 +78,9 @@ class Neighbours(PrivacyTest):
     Every generated frame has a nearness (`Near`) and a nearest patient, found among training and held-out patients
     together. Two questions share the permitted false alarms:
 
-    - *Is a single frame too near?* Beyond what the exponential tail of all generated frames and that of real frames
-      among themselves allow, either taken `safety` times as long, and beyond every frame near a held-out patient.
+    - *Is a single frame too near?* Beyond what the exponential tails of real frames among themselves and of generated
+      frames near held-out patients allow, either taken `safety` times as long, and beyond every one of the latter. No
+      number of copies moves either.
     - *Are the nearest ones too often training patients?* Patients are ranked by their nearest generated frame; if the
       generator owes its training patients nothing, the ranking does not know them (`RankPath`). This is exact for any
       generator and any number of frames a patient, and asks only that both cohorts come from one population.
@@ -122,7 +125,9 @@ class Neighbours(PrivacyTest):
         """Both parts on generated frames `near`, which need not be those of `matches`."""
         nearness, n = near.nearness, len(near.nearness)
         is_member = near.patient < matches.members
-        tails = Tail.of(nearness), Tail.of(matches.real.nearness)
+        tails = [Tail.of(matches.real.nearness)]
+        if np.count_nonzero(~is_member) >= _ENOUGH_FRAMES:
+            tails.append(Tail.of(nearness[~is_member]))
         chance = float(nearness[~is_member].max(initial=0.0))
         limit = max(chance, *(tail.limit(n, _SINGLE_PART * alpha, self.safety) for tail in tails))
         nearest = float(nearness[is_member].max(initial=0.0))
