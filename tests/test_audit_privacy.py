@@ -146,7 +146,7 @@ class TestNeighbours:
         assert found["flagged"]
         assert found["p_value"] <= 0.05 / 8
         assert found["detection_limit"] is None
-        assert found["undefined"] == "copies were found"
+        assert found["undefined"] == "the generator was flagged"
         if kind != "blended":
             assert found["n_suspicious"] >= 1
             assert found["value"] == found["n_suspicious"] / 500

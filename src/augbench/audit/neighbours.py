@@ -91,7 +91,7 @@ class Neighbours(PrivacyTest):
     suspicious frames, the ratio of distances that makes one and the smallest ratios to either set's patients, and
     `detection_limit`: the smallest share of copies, of the kind that is hardest to see, that this audit of as many
     frames would have found with 95% probability; by kind in `detection_limits`. Null where more than half of the frames
-    would have to be copies, where none were planted, or where copies were found: `undefined` says which.
+    would have to be copies, where none were planted, or where the generator was flagged: `undefined` says which.
     """
 
     title: ClassVar[str] = "Frames too near a training frame"
@@ -229,7 +229,7 @@ def _hardest(limits: Mapping[str, float | None]) -> float | None:
 
 def _why(flagged: bool, limits: Mapping[str, float | None]) -> str:
     if flagged:
-        return "copies were found"
+        return "the generator was flagged"
     if not limits:
         return "no copies were planted"
     return f"not found even when half of the frames are copies: {', '.join(k for k, v in limits.items() if v is None)}"
