@@ -62,12 +62,25 @@ def test_patients_scores_are_those_of_their_frames(finished: Workspace) -> None:
 
 
 def test_the_memoriser_is_flagged_and_the_oracle_is_not(finished: Workspace) -> None:
-    flags = {
-        name: json.loads((finished.folder / f"reports/audit/{name}.json").read_text(encoding="utf-8"))["seeds"]["0"]
+    audits = {
+        name: json.loads((finished.folder / f"reports/audit/{name}.json").read_text(encoding="utf-8"))
         for name in ("memoriser", "oracle")
     }
-    assert flags["memoriser"]["nn_distance"]["pixels"]["memorised"] is True
-    assert flags["oracle"]["nn_distance"]["pixels"]["memorised"] is False
+    assert audits["memoriser"]["seeds"]["0"]["neighbours"]["pixels"]["value"] > 0.9
+    assert [audits[name]["privacy"]["flagged"] for name in ("memoriser", "oracle")] == [True, False]
+    # So few frames and patients show single copies all the same.
+    assert 0 < audits["oracle"]["privacy"]["detection_limits"]["verbatim"] <= 0.05
+
+
+def test_the_nearest_pairs_are_kept_beside_the_sheets_and_not_in_reports(finished: Workspace) -> None:
+    folder = finished.folder / "data/sheets/memoriser"
+    pairs, images = pd.read_csv(folder / "pairs.csv"), np.load(folder / "pairs.npy")
+    assert images.shape[:2] == (len(pairs), 3)
+    pixels = (pairs["features"] == "pixels").to_numpy()
+    assert (pairs["training_distance"] < pairs["held_out_distance"])[pixels].all()
+    near = images[pixels].astype(float)
+    assert np.abs(near[:, 0] - near[:, 1]).mean() < np.abs(near[:, 0] - near[:, 2]).mean()
+    assert not list((finished.folder / "reports").rglob("pairs*"))
 
 
 def test_cohorts_share_no_patient(finished: Workspace) -> None:

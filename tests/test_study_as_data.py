@@ -95,7 +95,7 @@ def _params() -> Params:
             **{"blur_px": 0, "bias_field": 0, "rician_noise": 0},
         },
         "evaluation": {"development": ["held"], "external": "theirs", "metrics": {"hd95": {}, "area_error": {}}},
-        "audit": {"held_out": "held", "features": {"pixels": {}}, "frames": 20, "metrics": {"nn_distance": {}}},
+        "audit": {"held_out": "held", "features": {"pixels": {}}, "frames": 20, "metrics": {"neighbours": {}}},
         "comparison": {
             "primary": {"metric": "area_error", "arm": "x.1"},
             "margins": {"area_error": 0.5},
@@ -144,7 +144,7 @@ def _write_reports(params: Params) -> None:
         curve = pd.DataFrame({"seed": [0, 0, 1, 1], "kimg": [0, 1, 0, 1], "loss": [2.0, 1.0, 2.5, 1.5]})
         write_report_table(layout.generator_curve(name), curve)
         result = {"axis": "privacy", "value": 0.9, "flagged": name == "copies"}
-        seeds = {seed: {"nn_distance": {"pixels": result}} for seed in ("0", "1")}
+        seeds = {seed: {"neighbours": {"pixels": result}} for seed in ("0", "1")}
         write_report_json(layout.audit(name), {"generator": name, "seeds": seeds})
         pairs = np.zeros((4, 2, 16, 16), np.uint8)
         pairs[:, 1, 4:8, 4:8] = 1
