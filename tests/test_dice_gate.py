@@ -72,7 +72,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         "sampling": {"frames": 64},
         "training": {"steps": 60},
         "audit": {"frames": 20, "features": {"pixels": {"size": 16}}},
-        "comparison": {"primary": {"metric": "dice", "arm": "fresh-synthetic"}, "bootstrap": 200},
+        "comparison": {"primary": {"metric": "dice", "arm": "fresh-synthetic"}},
     }
     _edit_params(workspace.folder, small)
     _run(workspace, "pull", "reproduce")
