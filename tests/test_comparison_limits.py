@@ -21,8 +21,8 @@ def rows_of(arm: str, cube: Cube, *, has_generator: bool, first_seed: int = 0) -
     return [
         {
             "view": "v", "structure": "s", "metric": "m", "arm": arm, "generator_seed": str(g) if has_generator else "",
-            "segmenter_seed": str(first_seed + s), "subject_id": f"p{n:04d}", "site": "x", "value": cube[n, g, s], "n_frames": 1,
-            "n_undefined": 0,
+            "segmenter_seed": str(first_seed + s), "subject_id": f"p{n:04d}", "site": "x",
+            "value": cube[n, g, s], "n_frames": 1, "n_undefined": 0,
         }
         for n, g, s in np.ndindex(*cube.shape)
     ]  # fmt: skip

@@ -83,7 +83,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 def _on_branch(study: Workspace, name: str) -> None:
     assert study.run("git", "checkout", "--quiet", "--force", "-b", name, "main").returncode == 0
-    assert study.dvc("checkout", "--quiet", "--force").returncode == 0
+    assert study.dvc("checkout", "--quiet", "--force", "dvc.yaml").returncode == 0
 
 
 def test_a_harmless_refactor_passes(study: Workspace) -> None:

@@ -110,7 +110,7 @@ def test_nothing_is_out_of_date_and_a_second_run_changes_nothing(finished: Works
 def test_an_edit_makes_its_own_stages_stale(finished: Workspace) -> None:
     cases = {
         "src/augbench/generators/memoriser/__init__.py": {"train_generator@memoriser", "sample@memoriser"},
-        "src/augbench/comparison/verdict.py": {"compare"},
+        "src/augbench/comparison/verdict.py": {"compare", "report"},
         "src/augbench/regimes/mixed.py": {"train_segmenter_generated@pggan-mixed-1"},
         "src/augbench/runtime/progress.py": set(),
     }
@@ -214,7 +214,7 @@ def test_a_fresh_clone_pulls_everything_and_an_edit_runs_its_own_stages(finished
     assert finished.run("git", "clone", "--quiet", str(finished.root), str(tmp_path / "fresh")).returncode == 0
     fresh = Workspace(tmp_path / "fresh")
     assert fresh.dvc(*remote).returncode == 0
-    pulled = fresh.dvc("pull", "--run-cache")
+    pulled = fresh.dvc("pull", "--run-cache", "dvc.yaml")
     assert pulled.returncode == 0, pulled.stderr[-2000:]
     done = fresh.dvc("repro")
     assert done.returncode == 0, done.stderr[-2000:]

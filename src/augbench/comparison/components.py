@@ -27,6 +27,7 @@ class Component:
         return Component(self.value + other.value, self.variance + other.variance)
 
     def times(self, factor: float) -> Component:
+        """The component of a mean that weighs `factor` as much."""
         return Component(self.value * factor, self.variance * factor**2)
 
     def clipped(self) -> Component:

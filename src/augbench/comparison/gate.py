@@ -52,6 +52,7 @@ class Clearing:
     bounds: Bounds
 
     def reached(self, precision: Precision) -> bool:
+        """Whether the limits clear the bound."""
         passing = self.mean > self.bounds.lower
         gap = self.mean - self.bounds.lower if passing else self.bounds.upper - self.mean
         return bool(precision.reach(self.bounds.lower_level if passing else self.bounds.upper_level) < gap)

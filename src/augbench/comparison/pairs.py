@@ -71,6 +71,7 @@ class Cell:
     scored: NDArray[np.bool_]
 
     def pair(self, arm: str, reference_arm: str) -> Pair:
+        """Two arms of this cell side by side."""
         return Pair.of(self.sides[arm], self.sides[reference_arm], self.scored)
 
 
