@@ -90,9 +90,11 @@ def effects(
         return found.transpose(0, 1, *range(len(shape) + 1, 1, -1))
 
     found = draw(arms)
-    return found if correlation == 0 else np.sqrt(correlation, dtype=np.float32) * draw(1) + np.sqrt(
-        1 - correlation, dtype=np.float32
-    ) * found
+    return (
+        found
+        if correlation == 0
+        else np.sqrt(correlation, dtype=np.float32) * draw(1) + np.sqrt(1 - correlation, dtype=np.float32) * found
+    )
 
 
 def revision(cell: Cell, batch: int, rng: np.random.Generator) -> list[Array]:

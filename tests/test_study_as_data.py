@@ -238,7 +238,10 @@ def test_fewer_errors_are_better(study: Path) -> None:
     assert [target["status"] for target in found["targets"]] == ["shown", "shown", "shown"]
     assert found["flagged_generators"] == {"draws": False, "best": False, "copies": True}
     text = _visible(_page(study))
-    assert re.search(r"Left foot sole of the foot: better, −1\.\d\d \(.{5,20}\); the whole 95% CI lies below 0 \(p .{4,20} Holm", text)
+    assert re.search(
+        r"Left foot sole of the foot: better, −1\.\d\d \(.{5,20}\); the whole 95% CI lies below 0 \(p .{4,20} Holm",
+        text,
+    )
     assert "loses 1.00 % in Area error (%) from held to theirs" in text
 
 
