@@ -143,7 +143,7 @@ def simulate(cell: Cell, repetitions: int) -> dict[str, object]:
     runs = ARMS * cell.generator_seeds * cell.segmenter_seeds + cell.reference_seeds
     batch = max(min(_BATCH // (runs * cell.patients * PLACES), repetitions), 1)
     variance, degrees = truth(cell)
-    counts, unknown = {name: 0.0 for name in RATES}, ""
+    counts, unknown = dict.fromkeys(RATES, 0.0), ""
     for start in range(0, repetitions, batch):
         size = min(batch, repetitions - start)
         base, head = revision(cell, size, rng), revision(cell, size, rng)
