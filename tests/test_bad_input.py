@@ -179,7 +179,6 @@ PARAMETERS = {
         edit("comparison.primary.metric", "dcie"), "comparison.primary.metric names", "did you mean 'dice'"
     ),
     "alpha is 0.5": _out_of_range("comparison.alpha", 0.5),
-    "bootstrap is 10": _out_of_range("comparison.bootstrap", 10),
     "accelerator unknown": Bad(edit("compute.accelerator", "tpu"), _not_valid("compute.accelerator"), "'cpu' or 'gpu'"),
     "accelerator by another name": Bad(
         edit("compute.accelerator", "cuda"), _not_valid("compute.accelerator"), "did you mean 'gpu'"

@@ -72,7 +72,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         "sampling": {"frames": 64},
         "training": {"steps": 60},
         "audit": {"frames": 20, "features": {"pixels": {"size": 16}}},
-        "comparison": {"primary": {"metric": "dice", "arm": "fresh-synthetic"}, "bootstrap": 200},
+        "comparison": {"primary": {"metric": "dice", "arm": "fresh-synthetic"}},
     }
     _edit_params(workspace.folder, small)
     _run(workspace, "pull", "reproduce")
@@ -83,7 +83,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 def _on_branch(study: Workspace, name: str) -> None:
     assert study.run("git", "checkout", "--quiet", "--force", "-b", name, "main").returncode == 0
-    assert study.dvc("checkout", "--quiet", "--force").returncode == 0
+    assert study.dvc("checkout", "--quiet", "--force", "dvc.yaml").returncode == 0
 
 
 def test_a_harmless_refactor_passes(study: Workspace) -> None:

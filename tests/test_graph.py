@@ -84,9 +84,9 @@ EDITS = {
     "src/augbench/regimes/synthetic.py": (_trained(*GENERATORS) - MIXED) | END,
     "src/augbench/regimes/mixed.py": MIXED | END,
     "src/augbench/regimes/pretrain.py": set(),
-    "src/augbench/segmenters/monai_unet.py": REAL | _trained(*GENERATORS) | _all("audit") | END,
+    "src/augbench/segmenters/light_unet.py": REAL | _trained(*GENERATORS) | _all("audit") | END,
     # Whatever network an arm has, scoring and the audit's features may use it; no training of another kind does.
-    "src/augbench/segmenters/smp_unet.py": _all("audit") | END,
+    "src/augbench/segmenters/monai_unet.py": _all("audit") | END,
     "src/augbench/datasets/nnunet/__init__.py": set(),
     "src/augbench/audit/features/pixels.py": _all("audit") | {"report"},
     "src/augbench/comparison/verdict.py": {"compare", "report"},

@@ -199,7 +199,7 @@ def test_a_try_that_was_edited_is_not_taken_for_its_settings(checkout: Path, mon
     folder = new.write_try(["seed=77"]).folder
     assert folder.name.startswith("try-root-")
     params = folder / "params.yaml"
-    params.write_text(params.read_text(encoding="utf-8").replace("batch_size: 16", "batch_size: 32"), encoding="utf-8")
+    params.write_text(params.read_text(encoding="utf-8").replace("total_kimg: 48", "total_kimg: 12"), encoding="utf-8")
     with pytest.raises(UserError, match=r"was edited[\s\S]*rename the folder"):
         new.write_try(["seed=77"])
 

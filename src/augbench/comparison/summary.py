@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from augbench.comparison.pairs import ALL_VIEWS
-from augbench.comparison.rows import overall_rows
+from augbench.comparison.rows import Endpoint, overall_rows
 
 ARM_COLUMNS = ("arm", "role", "regime", "dose", "generator", "cohort", "labels")
 DEVELOPMENT_COLUMNS = ("cohort", "arm", "generator_seed", "segmenter_seed", "view", "structure", "metric", "value")
 SITE_COLUMNS = ("arm", "site", "metric", "mean")
 DOSE_COLUMNS = ("arm", "generator", "dose", "site", "metric", "mean", "ci_low", "ci_high")
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """The primary endpoint: mean of `metric` over views and structures, `arm` against the reference arm."""
-
-    metric: str
-    arm: str
 
 
 def headline(comparison: pd.DataFrame, primary: Endpoint) -> dict[str, Any]:
