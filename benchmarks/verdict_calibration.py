@@ -1,7 +1,8 @@
 """How often the intervals, verdicts and the gate are right, when the truth is known: a grid of whole studies.
 
     python benchmarks/verdict_calibration.py --repetitions 400                # find the cells that break
-    python benchmarks/verdict_calibration.py --output docs/verdict-calibration.csv --figure docs/images/verdict-calibration.svg
+    python benchmarks/verdict_calibration.py --output docs/verdict-calibration.csv \\
+        --figure docs/images/verdict-calibration.svg
 
 Each study has a reference arm and three arms of one generator, in three places, and no true difference. Scores are sums
 of normal effects: a patient's response to an arm, to a generator, to a single run; a generator seed's, a segmenter
@@ -11,8 +12,8 @@ places. One of them at a time is a third or three times as large. Everything is 
 The output is resumed: cells that it has are not simulated again. Columns: `coverage` of the 95% interval of the primary
 endpoint; `width` and `width_known` over that of an oracle who knows the components, or only their ratios;
 `false_primary`, `false_secondary`: share of studies with a wrong better or worse; `false_equivalent`: with an
-equivalence declared at the margin; `gate_missed`, `gate_missed_part`: a loss of the margin everywhere, or of two margins
-in one arm, that passes; `gate_alarm`, `gate_alarm_margin`: a fail without a loss, or with a loss of exactly the margin.
+equivalence declared at the margin; `gate_missed`, `gate_missed_part`: a loss of the margin everywhere, or of two
+margins in one arm, that passes; `gate_alarm`, `gate_alarm_margin`: a fail without a loss, or with a loss of exactly the margin.
 """
 
 from __future__ import annotations
@@ -237,7 +238,10 @@ def figure(table: pd.DataFrame) -> str:
 
     shown = table.assign(
         design=[f"{g} x {s}" for g, s in zip(table["generator_seeds"], table["segmenter_seeds"], strict=True)],
-        larger=[name if factor == 3 else "others" for name, factor in zip(table["component"], table["factor"].astype(float), strict=True)],
+        larger=[
+            name if factor == 3 else "others"
+            for name, factor in zip(table["component"], table["factor"].astype(float), strict=True)
+        ],
     )  # fmt: skip
     base = alt.Chart(shown).mark_tick(thickness=1.4, height=11)
     colour = alt.Color("larger:N", title="three times as large", legend=alt.Legend(orient="bottom", columns=4))
