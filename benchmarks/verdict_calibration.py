@@ -13,7 +13,8 @@ The output is resumed: cells that it has are not simulated again. Columns: `cove
 endpoint; `width` and `width_known` over that of an oracle who knows the components, or only their ratios;
 `false_primary`, `false_secondary`: share of studies with a wrong better or worse; `false_equivalent`: with an
 equivalence declared at the margin; `gate_missed`, `gate_missed_part`: a loss of the margin everywhere, or of two
-margins in one arm, that passes; `gate_alarm`, `gate_alarm_margin`: a fail without a loss, or with a loss of exactly the margin.
+margins in one arm, that passes; `gate_alarm`, `gate_alarm_margin`: a fail without a loss, or with a loss of
+exactly the margin.
 """
 
 from __future__ import annotations
