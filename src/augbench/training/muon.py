@@ -39,7 +39,7 @@ class Muon(torch.optim.Optimizer):
         self._adamw = torch.optim.AdamW(self.param_groups[-1:], fused=True) if rest else None
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():
