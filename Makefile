@@ -26,14 +26,15 @@ audit-dependencies: setup  ## versions that fit together, and (with a network) w
 	$(BIN)/python -m pip check
 	$(BIN)/python tools/audit_dependencies.py
 
-test: setup  ## all tests, with one smoke pipeline
-	$(BIN)/python -m pytest
+test: setup  ## all tests, with one run of the smoke study; tests that share it run in one process
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
-smoke: setup  ## the smoke preset in a scratch copy of this checkout
+smoke: setup  ## the smoke study in a scratch copy of this checkout
 	$(BIN)/python -m pytest -m pipeline
 
 repro: setup  ## the whole study as params.yaml says; results in reports/report.html
 	$(BIN)/augbench repro --jobs $(JOBS)
 
-clean:  ## remove what the pipeline made; reports stay
-	rm -rf data/cohort data/generators data/synthetic data/models data/predictions .augbench
+MADE := cohort generators synthetic models predictions scores sheets
+clean:  ## remove what the stages of all studies made; reports stay
+	rm -rf .augbench studies/*/.augbench $(foreach name,$(MADE),data/$(name) studies/*/data/$(name))

@@ -3,8 +3,9 @@
     python benchmarks/gate_calibration.py                                     # the table of docs/gate.md
     python benchmarks/gate_calibration.py --output docs/gate-calibration.csv --figure docs/images/gate-calibration.svg
 
-Revisions are simulated from the variances that reports/per_case.csv shows. Patients are drawn with replacement, and
-each patient's residuals from his own, all structures together. Seeds and trainings are drawn normal with the standard
+Revisions are simulated from the variances that the study in the current folder shows, of its primary metric and the
+arms that are no controls. Patients are drawn with replacement, and each patient's residuals from the patient's own, all
+structures together. Seeds and trainings are drawn normal with the standard
 deviations measured per view and structure (pooled over arms), equally correlated between these so that the variance of
 the arms' mean is the one measured. A true change differs between patients: it is exponential, with the stated mean.
 """
@@ -18,15 +19,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from augbench.comparison.limits import seed_variance
 from numpy.typing import NDArray
 
-from augbench.comparison.gate import OVERALL, Estimate, Runs, decide, estimates
+from augbench.comparison.components import Array, seed_variance
+from augbench.comparison.estimate import Estimate, Sides, between_revisions
+from augbench.comparison.gate import OVERALL, decide
 from augbench.comparison.pairs import cells
-from augbench.comparison.unit import PER_CASE_TEXT, REAL, per_subject
+from augbench.core.arms import CONTROL_ROLES
+from augbench.core.params import read_params
+from augbench.stages.compare import read_arms, read_per_patient, scores_of
 
-Array = NDArray[np.float64]
-MARGIN, ALPHA = 0.01, 0.05
 SHIFTS = (0.0, -0.5, -1.0, -1.5, -2.0, -3.0)
 SCENARIOS = ("same networks", "trained again, same seeds", "trained again, other seeds")
 ALL = "every structure"
@@ -44,6 +46,7 @@ class Measured:
         residuals: (n, m, R) what is left of a patient's score after his mean and the run's.
         sd: component -> (K,) standard deviation.
         correlation: component -> correlation between places.
+        margin: largest loss of the metric that may pass, in its unit.
         shared: correlation of generator effects between arms of one generator, which two seeds cannot show.
     """
 
@@ -53,6 +56,8 @@ class Measured:
     residuals: Array
     sd: dict[str, Array]
     correlation: dict[str, float]
+    margin: float
+    alpha: float
     shared: float = 0.0
 
 
@@ -65,9 +70,13 @@ class Design:
     patients: int = 50
 
 
-def measure(per_case: pd.DataFrame, controls: tuple[str, ...] = ("oracle", "memoriser")) -> Measured:
-    """Variance components of the gated arms."""
-    scores = per_subject(per_case[(per_case["metric"] == "dice") & ~per_case["generator"].isin(controls)])
+def measure(per_patient: pd.DataFrame, generators: pd.Series, margin: float, alpha: float) -> Measured:
+    """Variance components of the gated arms, from rows of one metric of which more is better.
+
+    Args:
+        generators: arm -> generator, '' where it has none, of the gated arms.
+    """
+    scores = per_patient[per_patient["arm"].isin(generators.index)]
     found = cells(scores, sorted(scores["subject_id"].unique()))
     arms = list(scores["arm"].unique())
     cubes = [np.stack([cell.scores[arm] for cell in found.values()]) for arm in arms]
@@ -82,11 +91,9 @@ def measure(per_case: pd.DataFrame, controls: tuple[str, ...] = ("oracle", "memo
         alone, together = variance.sum(), sd[component].sum() ** 2
         of_mean = max(float(getattr(means, component).value), 0) * len(variance) ** 2
         correlation[component] = float(np.clip((of_mean - alone) / (together - alone), 0, 1)) if alone > 0 else 0.0
-    residuals = np.concatenate([_residuals(cube) for cube in cubes], axis=-1)
-    return Measured(
-        {arm: arm != REAL for arm in arms}, structures, weights, np.einsum("rk,knj->njr", weights, residuals), sd,
-        correlation,
-    )  # fmt: skip
+    rows = np.einsum("rk,knj->njr", weights, np.concatenate([_residuals(cube) for cube in cubes], axis=-1))
+    has_generator = {arm: bool(generators[arm]) for arm in arms}
+    return Measured(has_generator, structures, weights, rows, sd, correlation, margin, alpha)
 
 
 def _residuals(cube: Array) -> Array:
@@ -145,9 +152,9 @@ def simulate(
         for where in places:
             losses = [loss[None, :, None, None, None] * taste for loss in _losses(measured, where)]
             for shift in SHIFTS:
-                moved = [side + shift * MARGIN * loss for side, loss in zip(head, losses, strict=True)]
+                moved = [side + shift * measured.margin * loss for side, loss in zip(head, losses, strict=True)]
                 rows = _rows(measured, moved, base, paired=scenario != SCENARIOS[2])
-                passes, fails = decide(rows, MARGIN, ALPHA)
+                passes, fails = decide(rows, measured.margin, measured.alpha)
                 found = np.array([passes.sum(), fails.sum(), batch - passes.sum() - fails.sum()], dtype=float)
                 counts[where, shift] = counts.get((where, shift), np.zeros(3)) + found
     return pd.DataFrame(
@@ -165,19 +172,18 @@ def _rows(measured: Measured, head: list[Array], base: list[Array], *, paired: b
     rows: dict[str, Estimate] = {}
     for place, name in enumerate((OVERALL, *measured.structures)):
         runs = [
-            Runs(new[:, place], old[:, place], paired, has_generator)
+            Sides(new[:, place], old[:, place], paired, has_generator)
             for new, old, has_generator in zip(head, base, measured.arms.values(), strict=True)
         ]
-        parts, mean = estimates(runs)
+        parts, mean = between_revisions(runs)
         rows[name] = mean
         if place == 0:
             rows |= dict(zip(measured.arms, parts, strict=True))
     return rows
 
 
-def study(measured: Measured, repetitions: int) -> pd.DataFrame:
-    """The table of docs/gate.md."""
-    one = ["LV", "RA", "pggan/synthetic"]
+def study(measured: Measured, repetitions: int, one: list[str]) -> pd.DataFrame:
+    """The table of docs/gate.md; `one` are arms and structures that lose by themselves."""
     again, other = SCENARIOS[1:]
     plan = [
         (measured, Design(), SCENARIOS[0], [ALL, *one]),
@@ -205,14 +211,17 @@ def figure(table: pd.DataFrame) -> str:
     shown = shown[(shown["where"] == ALL) | (shown["scenario"] == SCENARIOS[1])]
     shown = shown.sort_values("where", key=lambda where: where != ALL, kind="stable")
     panel = shown["scenario"].where(shown["where"] == ALL, "trained again: only " + shown["where"])
-    long = shown.assign(panel=panel, dice=shown["change_in_margins"] * MARGIN).melt(
-        id_vars=["panel", "dice"], value_vars=["pass", "inconclusive", "fail"], var_name="outcome", value_name="share"
+    long = shown.assign(panel=panel).melt(
+        id_vars=["panel", "change_in_margins"],
+        value_vars=["pass", "inconclusive", "fail"],
+        var_name="outcome",
+        value_name="share",
     )
     lines = (
         alt.Chart(long)
         .mark_line(point=True)
         .encode(
-            x=alt.X("dice:Q", title="true change of mean Dice", axis=alt.Axis(values=[-0.03, -0.02, -0.01, 0])),
+            x=alt.X("change_in_margins:Q", title="true change, in margins", axis=alt.Axis(values=[-3, -2, -1, 0])),
             y=alt.Y("share:Q", title="share of revisions", axis=alt.Axis(format="%", tickCount=5)),
             color=alt.Color(
                 "outcome:N",
@@ -228,10 +237,11 @@ def figure(table: pd.DataFrame) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=2000)
+    parser.add_argument("--alone", nargs="*", default=["LV", "RA", "pggan-synthetic"], metavar="ARM_OR_STRUCTURE")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
-    table = study(measure(read_scores(Path("reports/per_case.csv"))), options.repetitions)
+    table = study(read_study(), options.repetitions, options.alone)
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     if options.output:
         table.to_csv(options.output, index=False, float_format="%.4g", lineterminator="\n")
@@ -239,9 +249,15 @@ def main() -> None:
         options.figure.write_text(figure(table) + "\n", encoding="utf-8")
 
 
-def read_scores(path: Path) -> pd.DataFrame:
-    """reports/per_case.csv with its ids as text."""
-    return pd.read_csv(path, dtype=dict.fromkeys(PER_CASE_TEXT, str)).fillna(dict.fromkeys(PER_CASE_TEXT, ""))
+def read_study() -> Measured:
+    """Of the study in the current folder, in units of gain: more is better."""
+    params, scores, arms = read_params(), read_per_patient(), read_arms()
+    metric = params.comparison.primary.metric
+    scores = scores[scores["metric"] == metric]
+    if not scores_of({metric: params.evaluation.metrics[metric]})[metric].higher_is_better:
+        scores = scores.assign(value=-scores["value"])
+    gated = arms[~arms["role"].isin(CONTROL_ROLES)].set_index("arm")["generator"]
+    return measure(scores, gated, params.gate.margin, params.comparison.alpha)
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def sheet(path: Path, image_size: int = 128) -> None:
 
 
 #: Grey, then LV, MYO, RV, RA, LA in the Okabe-Ito colours; each in this many shades, so that the file stays small.
-_COLOURS = np.array([[255] * 3, [230, 100, 20], [0, 190, 140], [40, 120, 220], [120, 200, 250], [240, 200, 60]])
+_COLOURS = np.array([[255] * 3, [230, 159, 0], [0, 158, 115], [0, 114, 178], [86, 180, 233], [240, 228, 66]])
 _SHADES = 40
 
 

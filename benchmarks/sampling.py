@@ -33,7 +33,7 @@ _TARGET_THROUGHPUT, _TARGET_MEMORY = 0.9, 1.1
 _VIEWS = ("4ch", "2ch", "sax")
 _SCHEME = LabelScheme(("LV", "MYO", "RV", "RA", "LA"), dict.fromkeys(_VIEWS, ("LV", "MYO", "RV", "RA", "LA")))
 _BLOCK = 256
-_PRESET = Path(__file__).parent.parent / "presets" / "smoke.yaml"
+_STUDY = Path(__file__).parent.parent / "studies" / "smoke" / "params.yaml"
 
 
 def generator(channels: list[int]) -> FittedAdversarial:
@@ -47,7 +47,7 @@ def generator(channels: list[int]) -> FittedAdversarial:
 
 def sample_to_disk(fitted: FittedAdversarial, frames: int, folder: Path) -> None:
     """What the sampling stage does: the table, then blocks of frames into shards, with their checksums."""
-    params = read_params(_PRESET).model_copy(update={"sampling": Sampling(frames=frames)})
+    params = read_params(_STUDY).model_copy(update={"sampling": Sampling(frames=frames)})
     table = frame_table(params, "pggan", 0, pd.DataFrame({"view": _VIEWS, "spacing_mm": 2.0}))
     views, seeds = table["view"].to_list(), table["frame_seed"].to_numpy(np.int64)
     starts = range(0, frames, _BLOCK)

@@ -15,6 +15,14 @@ from augbench.core.params import Params, read_params
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `-n`, tests that share the smoke study's run stay in one process: it is run once."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            if "reference" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group("smoke"))
+
+
 @pytest.fixture
 def root() -> Path:
     """The checkout."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -125,9 +126,11 @@ def _compared(arm: pd.Series, reference: pd.Series, metric: Metric) -> dict[str,
     row: dict[str, Any] = {"n_subjects": n, "mean_difference": mean, "sd_paired": sd, "n_undefined": 0}
     row |= {"mean_arm": arm.mean(), "mean_reference": reference.mean()}
     row |= dict(zip(("ci_low", "ci_high", "ci90_low", "ci90_high"), bounds, strict=True))
-    row |= {"p_wilcoxon": p, "p_holm": min(1.0, 11 * p)}
+    row |= {"p_wilcoxon": p, "p_value": p, "p_adjusted": min(1.0, 11 * p), "seeds_unknown": "", "endpoint": "secondary"}
+    ratio, relative = arm.mean() / reference.mean(), half / reference.mean()
+    row |= {"ratio": ratio, "ratio_low": ratio - relative, "ratio_high": ratio + relative}
     direction = {"margin": metric.margin, "higher_is_better": metric.higher_is_better}
-    row["verdict"] = verdict(*bounds, row["p_holm"], **direction)
+    row["verdict"] = verdict(mean, *bounds[2:], row["p_adjusted"], **direction)
     undecided = row["verdict"] == "inconclusive"
     row |= {"limited_by": "patients" if undecided else "", "limited_share": 0.6, "seeds_needed": np.nan}
     row["patients_needed"] = 4 * n if undecided else np.nan
@@ -135,6 +138,25 @@ def _compared(arm: pd.Series, reference: pd.Series, metric: Metric) -> dict[str,
         row |= {f"{name}_{side}": values.quantile(q) for name, q in (("q1", 0.25), ("median", 0.5), ("q3", 0.75))}
         row[f"variation_{side}"] = (1 - values).median()
     return row
+
+
+def contrasts_table(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Columns of reports/contrasts.csv, as far as the report reads them; limits are of a typical width."""
+    rows = comparison[comparison["overall"] & (comparison["metric"] == "dice")].set_index("arm")
+    means = {"real": 0.0} | rows["mean_difference"].to_dict()
+    return pd.DataFrame(
+        [
+            (
+                arm,
+                other,
+                means[arm] - means[other],
+                means[arm] - means[other] - 0.008,
+                means[arm] - means[other] + 0.008,
+            )
+            for arm, other in combinations(means, 2)
+        ],
+        columns=["arm", "other", "mean_difference", "ci_low", "ci_high"],
+    )
 
 
 def audit_table() -> pd.DataFrame:
@@ -274,6 +296,7 @@ def report_data(**changes: Any) -> ReportData:
     per_patient = changes.pop("per_patient", None)
     per_patient = per_patient_table() if per_patient is None else per_patient
     sites, dose = site_tables(per_patient)
+    comparison = comparison_table(per_patient)
     cohorts = [("generator", "main", 303, 2727), ("segmenter", "main", 42, 378), ("external", "external", 50, 450)]
     parts: dict[str, Any] = {
         "study": STUDY,
@@ -283,7 +306,8 @@ def report_data(**changes: Any) -> ReportData:
         "views": tuple(ANNOTATED),
         "structures": STRUCTURES,
         "provenance": provenance(),
-        "comparison": comparison_table(per_patient),
+        "comparison": comparison,
+        "contrasts": contrasts_table(comparison),
         "per_patient": per_patient,
         "sites": sites,
         "dose": dose,

@@ -28,7 +28,7 @@ PARAMS: dict[str, Any] = {
     },
     "evaluation": {"external": "external", "metrics": {"dice": {}, "nsd": {"tolerance_mm": 2.0}}},
     "comparison": {
-        "primary": {"metric": "dice", "arm": "synth"}, "margins": {"dice": 0.01}, "alpha": 0.05, "bootstrap": 300,
+        "primary": {"metric": "dice", "arm": "synth"}, "margins": {"dice": 0.01}, "alpha": 0.05,
     },
 }  # fmt: skip
 SCORES = "reports/per_patient.csv.gz"

@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "augbench"
 FILES = sorted(PACKAGE.rglob("*.py"))
 FAMILIES = {
-    "audit", "comparison", "datasets", "generators", "labelling", "regimes", "report", "scores", "segmenters", "training",
+    "audit", "comparison", "datasets", "generators", "labelling", "regimes", "report", "scores", "segmenters",
+    "training",
 }  # fmt: skip
 MAY_IMPORT = {"core": {"core"}, "stages": FAMILIES | {"core", "revisions", "runtime", "stages"}}
 MAY_IMPORT |= {name: {name, "core"} for name in FAMILIES}
@@ -62,8 +63,8 @@ def test_numbers_know_no_torch_paths_or_params(layer: str) -> None:
 
 
 def test_only_core_and_datasets_open_files() -> None:
-    # Presets and the encoder's own weights are files of the user's that no stage passes on.
-    exempt = {"stages/preset.py", "segmenters/smp_unet.py"}
+    # Text of the command line is no file; an encoder's own weights are the user's, and no stage passes them on.
+    exempt = {"stages/settings.py", "segmenters/smp_unet.py"}
     for path in FILES:
         if _layer(path) in MAY_OPEN or str(path.relative_to(PACKAGE)) in exempt:
             continue
@@ -90,7 +91,7 @@ WORDS_OF_ONE_STUDY = (
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_what_a_study_says_is_data(path: Path) -> None:
-    """No module but a dataset or a generator knows a heart, a view or a generator by name; docstrings may give examples."""
+    """No module but a dataset or a generator names a heart, a view or a generator; docstrings may, as examples."""
     if _layer(path) in ("datasets", "generators"):
         return
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from augbench.audit.base import FLOOR, AuditTest, PrivacyTest, SetDistance, Sets
 from augbench.audit.features.base import FeatureExtractor, NetworkEncoder
 from augbench.audit.frechet import Frechet
-from augbench.audit.nn_distance import NnDistance
+from augbench.audit.neighbours import Neighbours
 from augbench.core.component import available, create
 from augbench.core.errors import UserError
 
@@ -82,11 +82,23 @@ def test_copies_gain_nothing_in_fidelity_and_are_flagged_in_privacy() -> None:
     fidelity = Frechet().measure(sets(copies=True), np.random.default_rng(6))
     assert fidelity["value"] > fidelity[FLOOR]["ci_low"]
     for copies in (True, False):
-        found = NnDistance().measure(sets(copies), np.random.default_rng(7))
-        assert found["flagged"] == found["memorised"] == copies
-        assert found["value"] == found["ratio_of_medians"]
-        assert {"fraction_suspicious", "chance", "p_memorised", "p_closer"} < set(found)
-        assert isinstance(NnDistance(), PrivacyTest)
+        found = Neighbours().measure(sets(copies), np.random.default_rng(7))
+        assert found["flagged"] == copies
+        assert isinstance(Neighbours(), PrivacyTest)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in available(AuditTest) if isinstance(create(AuditTest, name), PrivacyTest)]
+)
+def test_a_verdict_follows_the_rate_that_it_is_given_and_can_be_undefined(name: str) -> None:
+    test = create(AuditTest, name)
+    found = [test.measure(sets(copies), np.random.default_rng(8)) for copies in (True, False)]
+    assert [one["flagged"] for one in found] == [True, False]
+    for one, copies in zip(found, (True, False), strict=True):
+        assert (one["p_value"] <= 0.05) == copies
+        strict = test.measure(sets(copies), np.random.default_rng(8), alpha=one["p_value"] / 2)
+        assert strict["flagged"] is False
+    assert test.undefined("why") == {"axis": "privacy", "value": None, "flagged": None, "undefined": "why"}
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,6 @@ PARAMETERS = {
         edit("comparison.primary.metric", "dcie"), "comparison.primary.metric names", "did you mean 'dice'"
     ),
     "alpha is 0.5": _out_of_range("comparison.alpha", 0.5),
-    "bootstrap is 10": _out_of_range("comparison.bootstrap", 10),
     "accelerator unknown": Bad(edit("compute.accelerator", "tpu"), _not_valid("compute.accelerator"), "'cpu' or 'gpu'"),
     "accelerator by another name": Bad(
         edit("compute.accelerator", "cuda"), _not_valid("compute.accelerator"), "did you mean 'gpu'"
@@ -361,6 +360,7 @@ def test_bad_commands(command: list[str], spoil: Any, says: str, tmp_path: Path)
     content["arms"]["generated"]["pggan-mixed-1"]["regime"]["synthetic_per_real"] = 5
     write_params(tmp_path, content)
     (tmp_path / ".git").mkdir()
+    shutil.copy(ROOT / "studies/smoke/study.yaml", tmp_path)
     shutil.copytree(ROOT / "studies/smoke", tmp_path / "studies/there", symlinks=True)
     _cohort(tmp_path / SEGMENTER, ["train"] * 4 + ["validation"] * 2)
     _synthetic(tmp_path / "data/synthetic/pggan/0", 3)

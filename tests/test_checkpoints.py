@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from augbench.core.artifacts import write_json
-from augbench.core.params import Params
 from augbench.core.checkpoint import optimiser_state, random_state, restore_optimiser, set_random_state, with_prefix
+from augbench.core.params import Params
 from augbench.runtime.checkpoints import Checkpoints
-from augbench.runtime.parts import checkpoints_of
 from augbench.runtime.interrupt import EXIT_STOPPED
 from augbench.runtime.leftovers import keep_lock, remove_temporaries, repair_dvc
+from augbench.runtime.parts import checkpoints_of
 from augbench.runtime.running import registered, running_stages
 from augbench.stages import clean
 
@@ -201,9 +201,7 @@ def test_a_dvc_lock_cut_short_is_replaced_by_its_copy(cut: int, capsys: pytest.C
     assert capsys.readouterr().err == ""
 
 
-def test_a_damaged_rwlock_does_not_block(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_rwlock_does_not_block(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     # The repository's, above the study's folder.
     path = Path(".dvc/tmp/rwlock").absolute()
     path.parent.mkdir(parents=True)

@@ -17,12 +17,12 @@ Cube = NDArray[np.float64]
 MARGIN = 0.01
 
 
-def rows_of(arm: str, cube: Cube, *, has_generator: bool) -> list[dict[str, Any]]:
+def rows_of(arm: str, cube: Cube, *, has_generator: bool, first_seed: int = 0) -> list[dict[str, Any]]:
     return [
         {
             "view": "v", "structure": "s", "metric": "m", "arm": arm, "generator_seed": str(g) if has_generator else "",
-            "segmenter_seed": str(s), "subject_id": f"p{n:04d}", "site": "x", "value": cube[n, g, s], "n_frames": 1,
-            "n_undefined": 0,
+            "segmenter_seed": str(first_seed + s), "subject_id": f"p{n:04d}", "site": "x",
+            "value": cube[n, g, s], "n_frames": 1, "n_undefined": 0,
         }
         for n, g, s in np.ndindex(*cube.shape)
     ]  # fmt: skip
@@ -30,11 +30,11 @@ def rows_of(arm: str, cube: Cube, *, has_generator: bool) -> list[dict[str, Any]
 
 def judged(arm: Cube, reference: Cube, **options: Any) -> pd.Series:
     """The only row of a study of two arms in one place."""
-    rows = [*rows_of("a", arm, has_generator=True), *rows_of("r", reference, has_generator=False)]
+    rows = [*rows_of("a", arm, has_generator=True), *rows_of("r", reference, has_generator=False, first_seed=50)]
     table = pd.DataFrame(rows, columns=list(PER_PATIENT_COLUMNS))
-    chosen: dict[str, Any] = {"margins": {"m": MARGIN}, "n_boot": 4000} | options
+    chosen: dict[str, Any] = {"margins": {"m": MARGIN}} | options
     rules = Rules({"m": True}, **chosen)
-    return compare(table, rules, reference_arm="r", rng=np.random.default_rng(0)).iloc[0]
+    return compare(table, rules, reference_arm="r").iloc[0]
 
 
 def spread(count: int, sd: float) -> Cube:
@@ -99,12 +99,10 @@ def test_as_many_seeds_as_advised_decide_and_far_fewer_do_not(source: str, seeds
     sources = {source: 0.015}
     advised = int(judged(*study(**sources))["seeds_needed"])
     assert advised > present
+    # The advice sees the caution with which few seeds are taken go as seeds are added; what is left is rounding.
     assert judged(*study(**{seeds: advised + 2}, **sources))["verdict"] == "equivalent"
+    assert judged(*study(**{seeds: advised - 3}, **sources))["verdict"] == "inconclusive"
     assert judged(*study(**{seeds: present}, **sources))["verdict"] == "inconclusive"
-    # A percentile interval of one source narrows as 1 / sqrt(seeds).
-    row = judged(*study(**sources))
-    reach = max(row["mean_difference"] - row["ci90_low"], row["ci90_high"] - row["mean_difference"])
-    assert advised == pytest.approx(present * (reach / (MARGIN - abs(row["mean_difference"]))) ** 2, abs=1)
 
 
 def test_where_two_sources_share_the_variance_neither_alone_decides() -> None:
@@ -129,8 +127,8 @@ def test_the_correction_for_many_tests_asks_for_more_patients() -> None:
     rows = [*rows_of("r", reference, has_generator=False), *rows_of("a", shifted, has_generator=True)]
     rows += [row for k in range(30) for row in rows_of(f"other{k}", arm, has_generator=True)]
     table = pd.DataFrame(rows, columns=list(PER_PATIENT_COLUMNS))
-    rules = Rules({"m": True}, margins={}, n_boot=500)
-    among = compare(table, rules, reference_arm="r", rng=np.random.default_rng(0)).set_index("arm").loc["a"]
+    rules = Rules({"m": True}, margins={})
+    among = compare(table, rules, reference_arm="r").set_index("arm").loc["a"]
     assert alone["verdict"] == "inconclusive" or alone["p_holm"] < among["p_holm"]
     assert among["verdict"] == "inconclusive"
     assert among["patients_needed"] > (40 if alone["verdict"] != "inconclusive" else alone["patients_needed"])

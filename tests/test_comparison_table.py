@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from augbench.comparison.components import variance_table
-from augbench.comparison.rows import LIMIT_COLUMNS, Rules, overall_rows
-from augbench.comparison.table import COLUMNS, compare
+from augbench.comparison.rows import LIMIT_COLUMNS, Endpoint, Rules, overall_rows
+from augbench.comparison.table import COLUMNS, compare, contrasts
 from augbench.comparison.unit import (
     PER_FRAME_COLUMNS,
     PER_PATIENT_COLUMNS,
@@ -53,11 +53,11 @@ def study(
 
 def table(per_frame: pd.DataFrame, reference_arm: str = "plain", **options: Any) -> pd.DataFrame:
     chosen: dict[str, Any] = {
-        "higher_is_better": {"overlap": True, "distance": False}, "margins": {"overlap": 0.01}, "n_boot": 500,
+        "higher_is_better": {"overlap": True, "distance": False}, "margins": {"overlap": 0.01},
         "variation": ["overlap"],
     }  # fmt: skip
     rules = Rules(**chosen | options)
-    return compare(per_patient(per_frame), rules, reference_arm=reference_arm, rng=np.random.default_rng(0))
+    return compare(per_patient(per_frame), rules, reference_arm=reference_arm)
 
 
 def row(comparison: pd.DataFrame, **equals: str) -> pd.Series:
@@ -296,24 +296,54 @@ class TestCompare:
     def test_variation_is_printed_of_the_metrics_that_have_it(self) -> None:
         assert table(study(), variation=[])[["variation_arm", "variation_reference"]].isna().all(axis=None)
 
-    @pytest.mark.parametrize(("controls", "sizes"), [((), {8}), (("check",), {4})])
-    def test_holm_runs_over_a_metric_and_leaves_controls_out(self, controls: tuple[str, ...], sizes: set[int]) -> None:
+    @pytest.mark.parametrize(
+        ("controls", "sizes"), [((), {"secondary": 16}), (("check",), {"secondary": 8, "control": 8})]
+    )
+    def test_holm_runs_over_all_metrics_and_leaves_controls_out(
+        self, controls: tuple[str, ...], sizes: dict[str, int]
+    ) -> None:
         from statsmodels.stats.multitest import multipletests
 
         comparison = table(study(), controls=controls)
-        families = list(comparison.groupby(["metric", comparison["arm"].isin(controls)]))
-        for _, family in families:
-            expected = multipletests(family["p_wilcoxon"], method="holm")[1]
-            assert family["p_holm"].to_list() == pytest.approx(list(expected))
-        assert {len(family) for _, family in families} == sizes
+        for _, family in comparison.groupby("endpoint"):
+            expected = multipletests(family["p_value"], method="holm")[1]
+            assert family["p_adjusted"].to_list() == pytest.approx(list(expected))
+        assert comparison["endpoint"].value_counts().to_dict() == sizes
+
+    def test_the_primary_endpoint_is_tested_by_itself(self) -> None:
+        comparison = table(study(), primary=Endpoint("overlap", "gan"))
+        first = comparison[comparison["endpoint"] == "primary"]
+        assert first[["view", "metric", "arm"]].values.tolist() == [["all", "overlap", "gan"]]
+        assert first["p_adjusted"].item() == first["p_value"].item()
+        rest = comparison[comparison["endpoint"] == "secondary"]
+        assert len(rest) == 15
+        assert rest["p_adjusted"].min() == pytest.approx(min(1.0, 15 * rest["p_value"].min()))
+
+    def test_a_single_seed_is_said_in_the_row(self) -> None:
+        unknown = table(study()).groupby("arm")["seeds_unknown"].unique()
+        assert (list(unknown["gan"]), list(unknown["check"])) == ([""], ["generator seeds"])
+
+    def test_the_ratio_has_limits_of_its_own(self) -> None:
+        got = row(table(study()), view="4ch", structure="LV", metric="overlap", arm="gan")
+        assert got["ratio"] == pytest.approx(got["mean_arm"] / got["mean_reference"])
+        # A difference of 0.02 of 0.9: the ratio's limits are those of the difference over the reference, nearly.
+        assert got["ratio_low"] == pytest.approx(1 + got["ci_low"] / got["mean_reference"], abs=3e-4)
+        assert got["ratio_high"] == pytest.approx(1 + got["ci_high"] / got["mean_reference"], abs=3e-4)
+
+    def test_contrasts_hold_every_two_arms(self) -> None:
+        rules = Rules({"overlap": True}, {})
+        per_frame = study()
+        found = contrasts(per_patient(per_frame), rules, metric="overlap").set_index(["arm", "other"])
+        assert set(found.index) == {("plain", "gan"), ("plain", "check"), ("gan", "check")}
+        against = row(table(per_frame), view="all", metric="overlap", arm="gan")
+        assert found.loc[("plain", "gan"), "ci_low"] == pytest.approx(-against["ci_high"])
 
     def test_a_single_place_is_its_own_overall_row_and_is_tested_once(self) -> None:
         comparison = table(study(cells=(("4ch", "LV"),)))
         assert list(zip(comparison["view"], comparison["structure"], strict=True)) == [("4ch", "LV")] * 4
         assert comparison["overall"].all()
-        # Two arms: the smaller p-value is doubled, not multiplied by the four rows of a table with a copy.
-        family = comparison[comparison["metric"] == "overlap"]
-        assert family["p_holm"].min() == pytest.approx(2 * family["p_wilcoxon"].min())
+        # Two arms and metrics: the smallest p-value is taken four times, not eight as in a table with copies.
+        assert comparison["p_adjusted"].min() == pytest.approx(4 * comparison["p_value"].min())
 
     def test_overall_rows_are_found_in_memory_and_in_a_file(self) -> None:
         for cells, place in (((("4ch", "LV"), ("sax", "LV")), ("all", "mean")), ((("sax", "LV"),), ("sax", "LV"))):
@@ -325,7 +355,7 @@ class TestCompare:
                     ("distance", "check"), ("distance", "gan"), ("overlap", "check"), ("overlap", "gan"),
                 ]  # fmt: skip
 
-    def test_same_rng_same_table_and_other_arms_do_not_matter(self) -> None:
+    def test_neither_the_order_of_rows_nor_other_arms_matter(self) -> None:
         per_frame = study()
         first, again = table(per_frame), table(per_frame.sample(frac=1, random_state=1))
         keys = ["metric", "arm", "view", "structure"]
@@ -334,7 +364,7 @@ class TestCompare:
         )
         alone = table(per_frame[per_frame["arm"] != "check"])
         kept = first[first["arm"] == "gan"].reset_index(drop=True)
-        unadjusted = [column for column in COLUMNS if column not in ("p_holm", "verdict", *LIMIT_COLUMNS)]
+        unadjusted = [column for column in COLUMNS if column not in ("p_adjusted", "verdict", *LIMIT_COLUMNS)]
         pd.testing.assert_frame_equal(alone[unadjusted], kept[unadjusted])
 
     def test_another_reference_arm(self) -> None:
@@ -353,7 +383,7 @@ class TestCompare:
 
     def test_too_few_patients_give_no_interval_and_no_verdict(self) -> None:
         comparison = table(study(5))
-        assert comparison[["ci_low", "ci90_high", "p_wilcoxon", "p_holm", "patients_needed"]].isna().all(axis=None)
+        assert comparison[["ci_low", "ci90_high", "p_wilcoxon", "p_adjusted", "patients_needed"]].isna().all(axis=None)
         assert comparison["mean_difference"].notna().all()
         assert set(comparison["verdict"]) == {"inconclusive"}
         assert set(comparison["limited_by"]) == {"patients"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from augbench.audit.base import AuditTest
+from augbench.audit.features.base import FeatureExtractor
 from augbench.core.artifacts import atomic_file, read_csv, write_csv, write_json
 from augbench.core.component import available, create
 from augbench.core.errors import UserError
 from augbench.core.seeding import child_rng, child_seed
 from augbench.core.shards import read_frames, read_shards, write_shards
 from augbench.core.types import FRAME_COLUMNS, SYNTHETIC_COLUMNS, Frames, LabelScheme, require_disjoint_subjects
+from augbench.datasets.base import Dataset
+from augbench.generators.base import Generator
+from augbench.labelling.base import Labelling
+from augbench.regimes.base import Regime
+from augbench.scores.base import SegmentationScore
+from augbench.segmenters.base import Segmenter
 
 SCHEME = LabelScheme(("LV", "MYO"), {"sax": ("LV", "MYO")})
 
@@ -129,15 +138,19 @@ def test_frames_select_rows_with_their_table() -> None:
 
 
 def test_every_component_file_has_a_component() -> None:
-    for family in ("datasets", "generators", "segmenters", "regimes", "labelling", "features", "metrics"):
-        assert available(family)
+    for base in (AuditTest, Dataset, FeatureExtractor, Generator, Labelling, Regime, SegmentationScore, Segmenter):
+        kinds = available(base)
+        assert kinds
+        for kind in kinds:
+            module = importlib.import_module(f"augbench.{base.family}.{kind}")
+            assert issubclass(module.COMPONENT, base)
 
 
 def test_an_unknown_component_names_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"unknown name 'smp_unett'[\s\S]*did you mean 'smp_unet'"):
-        create("segmenters", "smp_unett")
+    with pytest.raises(UserError, match=r"unknown kind 'smp_unett'[\s\S]*did you mean 'smp_unet'"):
+        create(Segmenter, "smp_unett")
 
 
 def test_an_unknown_parameter_names_the_nearest() -> None:
     with pytest.raises(UserError, match=r"segmenters.smp_unet.encoderr[\s\S]*did you mean 'encoder'"):
-        create("segmenters", "smp_unet", {"encoderr": "resnet18"})
+        create(Segmenter, "smp_unet", {"encoderr": "resnet18"})

@@ -27,7 +27,9 @@ def _edit_params(folder: Path, edit: dict[str, Any]) -> None:
 
 
 def _script(workspace: Workspace, function: str) -> subprocess.CompletedProcess[str]:
-    return workspace.run("env", "BASE=main", "STUDY=studies/smoke", "bash", str(workspace.root / "ci/dice-gate.sh"), function)
+    return workspace.run(
+        "env", "BASE=main", "STUDY=studies/smoke", "bash", str(workspace.root / "ci/dice-gate.sh"), function
+    )
 
 
 def _run(workspace: Workspace, *functions: str) -> None:
@@ -70,7 +72,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         "sampling": {"frames": 64},
         "training": {"steps": 60},
         "audit": {"frames": 20, "features": {"pixels": {"size": 16}}},
-        "comparison": {"primary": {"metric": "dice", "arm": "fresh-synthetic"}, "bootstrap": 200},
+        "comparison": {"primary": {"metric": "dice", "arm": "fresh-synthetic"}},
     }
     _edit_params(workspace.folder, small)
     _run(workspace, "pull", "reproduce")
@@ -81,7 +83,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 def _on_branch(study: Workspace, name: str) -> None:
     assert study.run("git", "checkout", "--quiet", "--force", "-b", name, "main").returncode == 0
-    assert study.dvc("checkout", "--quiet", "--force").returncode == 0
+    assert study.dvc("checkout", "--quiet", "--force", "dvc.yaml").returncode == 0
 
 
 def test_a_harmless_refactor_passes(study: Workspace) -> None:

@@ -28,14 +28,14 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "a"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
     metrics = json.loads((folder / "reports/metrics.json").read_text(encoding="utf-8"))
-    metrics["dice"]["pggan/synthetic"] = 0.5
+    metrics["dice"] = 0.5
     (folder / "reports/metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
-    for name in (*TABLES, "reports/curves/pggan-0.csv"):
+    for name in (*TABLES, "reports/curves/pggan.csv"):
         first, *rows = (folder / name).read_text(encoding="utf-8").splitlines()
         (folder / name).write_text("\n".join([first, *rows[: len(rows) // 2], ""]), encoding="utf-8")
     params = (folder / "params.yaml").read_text(encoding="utf-8")
-    assert "  steps: 300\n" in params
-    (folder / "params.yaml").write_text(params.replace("  steps: 300\n", "  steps: 30\n"), encoding="utf-8")
+    assert "  steps: 2000\n" in params
+    (folder / "params.yaml").write_text(params.replace("  steps: 2000\n", "  steps: 30\n"), encoding="utf-8")
     return folder
 
 
@@ -48,23 +48,23 @@ def _dvc(folder: Path, *arguments: str) -> dict[str, Any]:
     return content
 
 
-def test_metrics_diff_names_the_arm(clone: Path) -> None:
+def test_metrics_diff_shows_the_primary_endpoint(clone: Path) -> None:
     found = _dvc(clone, "metrics", "diff", "HEAD")["reports/metrics.json"]
-    assert list(found) == ["dice.pggan/synthetic"]
-    assert found["dice.pggan/synthetic"]["new"] == 0.5
+    assert list(found) == ["dice"]
+    assert found["dice"]["new"] == 0.5
 
 
 def test_params_diff_names_the_parameter(clone: Path) -> None:
     found = _dvc(clone, "params", "diff", "HEAD")
-    assert found == {"params.yaml": {"training.steps": {"old": 300, "new": 30, "diff": -270}}}
+    assert found == {"params.yaml": {"training.steps": {"old": 2000, "new": 30, "diff": -1970}}}
 
 
 def test_plots_overlay_the_revisions(clone: Path) -> None:
     plots = _dvc(clone, "plots", "diff", "HEAD")["data"]
     words = {
-        "reports/comparison.csv": ("pggan/synthetic", "pggan/mixed-1", "4ch LV", "sax RV"),
-        "reports/dose_response.csv": ("real only", "synthetic only", "external", "pggan"),
-        "reports/curves/pggan-0.csv": ("discriminator", "generator", "pggan, seed 0"),
+        "reports/comparison.csv": ("pggan-synthetic", "pggan-mixed-1", "4ch LV", "sax RV"),
+        "reports/dose_response.csv": ("external", "pggan"),
+        "reports/curves/pggan.csv": ("discriminator", "generator", "pggan"),
     }
     for name, expected in words.items():
         content = plots[name][0]["content"]

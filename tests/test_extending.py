@@ -15,7 +15,7 @@ import augbench.generators
 from augbench.core.component import available, create
 from augbench.core.errors import UserError
 from augbench.core.types import SYNTHETIC_COLUMNS, Frames, LabelScheme
-from augbench.generators.base import FitContext
+from augbench.generators.base import FitContext, Generator
 
 PAGE = (Path(__file__).parent.parent / "docs" / "extending.md").read_text(encoding="utf-8")
 
@@ -32,7 +32,7 @@ def shifter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_the_worked_example_is_found_fitted_and_restored(shifter: str) -> None:
-    assert shifter in available("generators")
+    assert shifter in available(Generator)
     (params,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
     entry = yaml.safe_load(params.replace("*unet", "unet"))["generators"][shifter]
     assert entry.pop("kind") == shifter
@@ -40,7 +40,7 @@ def test_the_worked_example_is_found_fitted_and_restored(shifter: str) -> None:
     pairs = np.random.default_rng(0).integers(0, 255, (4, 2, 8, 8), dtype=np.uint8)
     table = pd.DataFrame({"view": ["sax", "sax", "4ch", "4ch"]}).reindex(columns=list(SYNTHETIC_COLUMNS))
     frames = Frames(pairs, table, LabelScheme(("LV",), {"sax": ("LV",), "4ch": ("LV",)}))
-    generator = create("generators", shifter, options)
+    generator = create(Generator, shifter, options)
     fitted = generator.fit(frames, FitContext(seed=1))
     views, seeds = ["4ch", "sax", "4ch"], np.array([5, 6, 7])
     sampled = fitted.sample(views, seeds)
@@ -57,5 +57,5 @@ def test_the_worked_example_is_found_fitted_and_restored(shifter: str) -> None:
 
 
 def test_every_generator_is_a_folder_as_the_page_says() -> None:
-    for kind in available("generators"):
+    for kind in available(Generator):
         assert any((Path(path) / kind / "__init__.py").is_file() for path in augbench.generators.__path__), kind

@@ -46,7 +46,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     commit(folder, lost, changed(arms=arms), branch="relabelled")
     commit(folder, BASE, changed(arms=arms), branch="control")
     commit(folder, lost, changed(arms=arms), branch="control-lost")
-    nsd = {"primary": {"metric": "nsd", "arm": "synth"}, "margins": {"nsd": 0.01}, "alpha": 0.05, "bootstrap": 300}
+    nsd = {"primary": {"metric": "nsd", "arm": "synth"}, "margins": {"nsd": 0.01}, "alpha": 0.05}
     commit(folder, BASE, changed(comparison=nsd, gate={"margin": 0.005}), branch="surface")
     one = scores(arms={"plain": ARMS["plain"], "synth": ("0",)})
     commit(folder, one, branch="one-generator")

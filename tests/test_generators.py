@@ -18,7 +18,7 @@ from augbench.core.errors import UserError
 from augbench.core.types import FRAME_COLUMNS, Frames, LabelScheme, Pairs
 from augbench.generators.adversarial import model
 from augbench.generators.adversarial.model import AdversarialGenerator
-from augbench.generators.base import FitContext, FittedGenerator
+from augbench.generators.base import FitContext, FittedGenerator, Generator
 
 SIZE = 32
 SCHEME = LabelScheme(
@@ -61,10 +61,10 @@ def toy_draw(views: list[str], seeds: NDArray[np.int64], image_size: int) -> Pai
 
 def fit(name: str, seed: int = 3, frames: Frames | None = None, **changes: Any) -> tuple[FittedGenerator, FitContext]:
     context = FitContext(seed, draw=toy_draw)
-    return create("generators", name, TINY.get(name, {}) | changes).fit(frames or toy_frames(), context), context
+    return create(Generator, name, TINY.get(name, {}) | changes).fit(frames or toy_frames(), context), context
 
 
-@pytest.fixture(scope="module", params=available("generators"))
+@pytest.fixture(scope="module", params=available(Generator))
 def fitted(request: pytest.FixtureRequest) -> tuple[str, FittedGenerator]:
     return request.param, fit(request.param)[0]
 
@@ -111,7 +111,7 @@ def test_state_goes_through_files_and_back(fitted: tuple[str, FittedGenerator], 
     name, generator = fitted
     save_weights(tmp_path / "generator.safetensors", *generator.state())
     weights = load_weights(tmp_path / "generator.safetensors")
-    restored = create("generators", name, TINY.get(name, {})).restore(*weights, draw=toy_draw)
+    restored = create(Generator, name, TINY.get(name, {})).restore(*weights, draw=toy_draw)
     np.testing.assert_array_equal(restored.sample(VIEWS, SEEDS), generator.sample(VIEWS, SEEDS))
 
 
@@ -119,7 +119,7 @@ def test_a_restored_generator_samples_where_it_is_told_to(
     fitted: tuple[str, FittedGenerator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, generator = fitted
-    component = create("generators", name, TINY.get(name, {}))
+    component = create(Generator, name, TINY.get(name, {}))
     again = component.restore(*generator.state(), accelerator="cpu", draw=toy_draw)
     np.testing.assert_array_equal(again.sample(VIEWS, SEEDS), generator.sample(VIEWS, SEEDS))
     if not isinstance(component, AdversarialGenerator):
@@ -130,7 +130,7 @@ def test_a_restored_generator_samples_where_it_is_told_to(
 
 
 def test_a_component_answers_for_its_needs(fitted: tuple[str, FittedGenerator]) -> None:
-    component = create("generators", fitted[0], TINY.get(fitted[0], {}))
+    component = create(Generator, fitted[0], TINY.get(fitted[0], {}))
     component.require(SIZE, SCHEME.classes, len(SCHEME.views))
     trained = isinstance(component, AdversarialGenerator)
     assert (component.memory_bytes(SIZE, SCHEME.classes) > 0) == trained
@@ -140,7 +140,7 @@ def test_a_component_answers_for_its_needs(fitted: tuple[str, FittedGenerator]) 
 
 def test_the_oracle_needs_something_to_draw_from() -> None:
     with pytest.raises(UserError, match=r"(?s)nothing to draw from.*remove the oracle"):
-        create("generators", "oracle").fit(toy_frames(3), FitContext(0))
+        create(Generator, "oracle").fit(toy_frames(3), FitContext(0))
 
 
 def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +149,7 @@ def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         torch_device("gpu")
     assert torch_device("cpu").type == "cpu"
     with pytest.raises(UserError, match="no GPU was found"):
-        create("generators", "pggan", TINY["pggan"]).fit(toy_frames(3), FitContext(0, accelerator="gpu"))
+        create(Generator, "pggan", TINY["pggan"]).fit(toy_frames(3), FitContext(0, accelerator="gpu"))
 
 
 def test_an_unknown_view_is_named(fitted: tuple[str, FittedGenerator]) -> None:
@@ -181,7 +181,7 @@ def test_pggan_writes_a_finite_curve_without_times() -> None:
 
 def test_pggan_learns_one_view_when_only_one_is_given() -> None:
     context = FitContext(0)
-    generator = create("generators", "pggan", TINY["pggan"]).fit(toy_frames().where(view="sax"), context)
+    generator = create(Generator, "pggan", TINY["pggan"]).fit(toy_frames().where(view="sax"), context)
     assert generator.sample(["sax"], SEEDS[:1]).shape == (1, 2, SIZE, SIZE)
     with pytest.raises(UserError, match="2ch"):
         generator.sample(["2ch"], SEEDS[:1])
@@ -213,7 +213,7 @@ def test_pggan_stops_with_a_message_when_a_loss_is_not_finite() -> None:
     ],
 )
 def test_pggan_refuses_frames_that_do_not_fit(params: dict[str, Any], size: int, message: str) -> None:
-    generator = create("generators", "pggan", TINY["pggan"] | params)
+    generator = create(Generator, "pggan", TINY["pggan"] | params)
     with pytest.raises(UserError, match=message):
         generator.fit(toy_frames(3, size), FitContext(0))
     with pytest.raises(UserError, match=message):
@@ -225,4 +225,4 @@ def test_pggan_refuses_frames_that_do_not_fit(params: dict[str, Any], size: int,
 )
 def test_pggan_refuses_wrong_parameters(wrong: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=next(iter(wrong))):
-        create("generators", "pggan", wrong)
+        create(Generator, "pggan", wrong)

@@ -84,16 +84,16 @@ EDITS = {
     "src/augbench/regimes/synthetic.py": (_trained(*GENERATORS) - MIXED) | END,
     "src/augbench/regimes/mixed.py": MIXED | END,
     "src/augbench/regimes/pretrain.py": set(),
-    "src/augbench/segmenters/monai_unet.py": REAL | _trained(*GENERATORS) | _all("audit") | END,
+    "src/augbench/segmenters/light_unet.py": REAL | _trained(*GENERATORS) | _all("audit") | END,
     # Whatever network an arm has, scoring and the audit's features may use it; no training of another kind does.
-    "src/augbench/segmenters/smp_unet.py": _all("audit") | END,
+    "src/augbench/segmenters/monai_unet.py": _all("audit") | END,
     "src/augbench/datasets/nnunet/__init__.py": set(),
     "src/augbench/audit/features/pixels.py": _all("audit") | {"report"},
     "src/augbench/comparison/verdict.py": {"compare", "report"},
-    "src/augbench/report/page.py": {"report"},
+    "src/augbench/report/report.py": {"report"},
     "src/augbench/stages/evaluate.py": {"evaluate", "compare", "report"},
     "src/augbench/runtime/progress.py": set(),
-    "src/augbench/cli.py": set(),
+    "src/augbench/cli/stages.py": set(),
 }
 
 
@@ -105,9 +105,7 @@ def test_an_edit_makes_exactly_its_dependants_stale(
     assert _stale(edited, stages, graph) == EDITS[edited]
 
 
-def test_an_edit_of_the_phantom_makes_the_oracle_stale(
-    stages: dict[str, PipelineStage], graph: nx.DiGraph
-) -> None:
+def test_an_edit_of_the_phantom_makes_the_oracle_stale(stages: dict[str, PipelineStage], graph: nx.DiGraph) -> None:
     """Not through the cohorts alone: what draws fresh patients may change while the cohorts stay the same bytes."""
     direct = {name for name, stage in stages.items() if "src/augbench/datasets/tof_phantom" in _deps(stage)}
     assert {"train_generator@oracle", "sample@oracle"} <= direct

@@ -17,8 +17,8 @@ from PIL import Image
 
 from augbench import cli
 from augbench.core import layout
-from augbench.core.arms import arm_named, mask_source
 from augbench.core.annotations import export_frames as export_annotations
+from augbench.core.arms import arm_named, mask_source
 from augbench.core.artifacts import save_weights
 from augbench.core.component import available, create
 from augbench.core.params import Params, parse_params

@@ -54,7 +54,6 @@ def paper() -> Params:
     content["sampling"]["frames"] = 20
     content["training"] |= {"steps": 2, "batch_size": 2, "validate_every": 2}
     content["audit"]["frames"] = 20
-    content["comparison"]["bootstrap"] = 200
     content["compute"] = {"accelerator": "cpu", "threads": 2}
     return parse_params(content)
 

@@ -32,7 +32,7 @@ from augbench.generators.adversarial.watchdog import (
     ROLLED_BACK,
     Watchdog,
 )
-from augbench.generators.base import FitContext, FittedGenerator, TrainingDiverged
+from augbench.generators.base import FitContext, FittedGenerator, Generator, TrainingDiverged
 from augbench.generators.pggan import PGGAN
 from augbench.runtime.checkpoints import Checkpoints
 from augbench.stages import train_generator
@@ -70,7 +70,7 @@ def frames() -> Frames:
 def fit(checkpoints: Checkpoints | None = None, **changes: Any) -> tuple[str, list[dict[str, float | str]]]:
     """Hash of the weights, and the curve."""
     context = FitContext(SEED, checkpoints=checkpoints)
-    tensors, _ = create("generators", "pggan", PARAMS | changes).fit(frames(), context).state()
+    tensors, _ = create(Generator, "pggan", PARAMS | changes).fit(frames(), context).state()
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(tensors[name].contiguous().numpy().tobytes())

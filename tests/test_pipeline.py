@@ -14,15 +14,16 @@ from workspace import Workspace
 
 pytestmark = pytest.mark.pipeline
 COMPARISON_COLUMNS = [
-    *("view", "structure", "metric", "arm", "reference_arm", "n_subjects", "mean_arm", "mean_reference"),
-    *("mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "sd_paired", "p_wilcoxon", "p_holm", "verdict"),
+    *("view", "structure", "metric", "arm", "reference_arm", "endpoint", "n_subjects", "mean_arm", "mean_reference"),
+    *("mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "degrees", "p_value", "p_adjusted", "p_tost"),
+    *("verdict", "seeds_unknown"),
 ]
 
 
 def test_every_table_has_its_columns(finished: Workspace) -> None:
     reports = finished.folder / "reports"
     arms = pd.read_csv(reports / "arms.csv", keep_default_na=False)
-    assert list(arms["arm"])[0] == "real"
+    assert next(iter(arms["arm"])) == "real"
     assert set(arms["role"]) >= {"reference", "studied", "positive control", "negative control"}
     assert set(arms["labels"]) == {"joint", "reference"}
     comparison = pd.read_csv(reports / "comparison.csv")
@@ -34,12 +35,14 @@ def test_every_table_has_its_columns(finished: Workspace) -> None:
     assert runs.nunique() == 1, "every run must have a score or a stated reason for every frame and structure"
     assert ((per_frame["value"] == "") == (per_frame["reason"] != "")).all()
     metrics = json.loads((reports / "metrics.json").read_text(encoding="utf-8"))
-    assert 0 <= metrics["real"]["dice"] <= 1
+    assert metrics["arm"] == "pggan-synthetic"
+    assert 0 <= metrics["dice"] <= 1
+    assert 0 <= metrics["reference"] <= 1
 
     for path in [*reports.rglob("*.csv"), *reports.rglob("*.json")]:
         text = path.read_text(encoding="utf-8")
         schema = json.loads(text)["schema"] if path.suffix == ".json" else text.partition(",")[0]
-        assert schema in (2, "schema"), path
+        assert schema in (2, 3, "schema"), path
 
 
 def test_what_git_holds_of_a_study_is_small(finished: Workspace) -> None:
@@ -60,12 +63,25 @@ def test_patients_scores_are_those_of_their_frames(finished: Workspace) -> None:
 
 
 def test_the_memoriser_is_flagged_and_the_oracle_is_not(finished: Workspace) -> None:
-    flags = {
-        name: json.loads((finished.folder / f"reports/audit/{name}.json").read_text(encoding="utf-8"))["seeds"]["0"]
+    audits = {
+        name: json.loads((finished.folder / f"reports/audit/{name}.json").read_text(encoding="utf-8"))
         for name in ("memoriser", "oracle")
     }
-    assert flags["memoriser"]["nn_distance"]["pixels"]["memorised"] is True
-    assert flags["oracle"]["nn_distance"]["pixels"]["memorised"] is False
+    assert audits["memoriser"]["seeds"]["0"]["neighbours"]["pixels"]["value"] > 0.9
+    assert [audits[name]["privacy"]["flagged"] for name in ("memoriser", "oracle")] == [True, False]
+    # So few frames and patients show single copies all the same.
+    assert 0 < audits["oracle"]["privacy"]["detection_limits"]["verbatim"] <= 0.05
+
+
+def test_the_nearest_pairs_are_kept_beside_the_sheets_and_not_in_reports(finished: Workspace) -> None:
+    folder = finished.folder / "data/sheets/memoriser"
+    pairs, images = pd.read_csv(folder / "pairs.csv"), np.load(folder / "pairs.npy")
+    assert images.shape[:2] == (len(pairs), 3)
+    pixels = (pairs["features"] == "pixels").to_numpy()
+    assert (pairs["training_distance"] < pairs["held_out_distance"])[pixels].all()
+    near = images[pixels].astype(float)
+    assert np.abs(near[:, 0] - near[:, 1]).mean() < np.abs(near[:, 0] - near[:, 2]).mean()
+    assert not list((finished.folder / "reports").rglob("pairs*"))
 
 
 def test_cohorts_share_no_patient(finished: Workspace) -> None:
@@ -94,7 +110,7 @@ def test_nothing_is_out_of_date_and_a_second_run_changes_nothing(finished: Works
 def test_an_edit_makes_its_own_stages_stale(finished: Workspace) -> None:
     cases = {
         "src/augbench/generators/memoriser/__init__.py": {"train_generator@memoriser", "sample@memoriser"},
-        "src/augbench/comparison/verdict.py": {"compare"},
+        "src/augbench/comparison/verdict.py": {"compare", "report"},
         "src/augbench/regimes/mixed.py": {"train_segmenter_generated@pggan-mixed-1"},
         "src/augbench/runtime/progress.py": set(),
     }
@@ -198,7 +214,7 @@ def test_a_fresh_clone_pulls_everything_and_an_edit_runs_its_own_stages(finished
     assert finished.run("git", "clone", "--quiet", str(finished.root), str(tmp_path / "fresh")).returncode == 0
     fresh = Workspace(tmp_path / "fresh")
     assert fresh.dvc(*remote).returncode == 0
-    pulled = fresh.dvc("pull", "--run-cache")
+    pulled = fresh.dvc("pull", "--run-cache", "dvc.yaml")
     assert pulled.returncode == 0, pulled.stderr[-2000:]
     done = fresh.dvc("repro")
     assert done.returncode == 0, done.stderr[-2000:]

@@ -32,6 +32,15 @@ def test_names_deps_and_params_are_those_of_dvc(monkeypatch: pytest.MonkeyPatch)
             assert set(ours[name].params) == keys, name
 
 
+@pytest.mark.parametrize("study", sorted(path.parent.name for path in ROOT.glob("studies/*/params.yaml")))
+def test_every_study_has_the_roots_pipeline(study: str) -> None:
+    """Or one of its own shape, whose first line says so; a copy must not fall behind."""
+    own = (ROOT / "studies" / study / "dvc.yaml").read_text(encoding="utf-8")
+    assert own.startswith("# A pipeline of its own") or own == (ROOT / "dvc.yaml").read_text(encoding="utf-8"), (
+        f"cp dvc.yaml studies/{study}/"
+    )
+
+
 def test_a_folder_without_a_pipeline_has_no_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     params = read_params(ROOT / "params.yaml")
     monkeypatch.chdir(tmp_path)

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from figures_factory import (
     ARMS,
@@ -130,7 +131,7 @@ def test_every_number_of_the_comparison_is_printed_as_it_is(small: ReportData, h
             difference(row["mean_difference"]),
             interval(row["ci_low"], row["ci_high"]),
             interval(row["ci90_low"], row["ci90_high"]),
-            p_value(row["p_holm"]),
+            p_value(row["p_adjusted"]),
         ):
             assert wanted in text, (row["arm"], row["view"], row["structure"], wanted)
 
@@ -174,46 +175,84 @@ def test_one_view_and_structure_need_no_row_of_their_own() -> None:
     assert "Only LV has a reference in the external set" in text
 
 
-ROW = {"mean_arm": 0.99, "mean_reference": 1.0, "mean_difference": -0.01, "ratio": 0.99, "ci_width": 0.03}
+ROW = {
+    "mean_arm": 0.99, "mean_reference": 1.0, "mean_difference": -0.01, "ratio": 0.99, "ci_width": 0.03,
+    "ratio_low": 0.975, "ratio_high": 1.005, "ci_low": -0.025, "ci_high": 0.005,
+}  # fmt: skip
+NO_CONTRASTS = pd.DataFrame(columns=["arm", "other", "ci_low", "ci_high"])
 
 
-def _status(target: Target, rows: dict[str, Any], flags: dict[str, bool] | None = None, metric: Metric = DICE) -> str:
-    return Judge(rows, flags or {}, metric, DISPLAY).judge([target])[0].status
+def _status(
+    target: Target,
+    rows: dict[str, Any],
+    flags: dict[str, bool] | None = None,
+    metric: Metric = DICE,
+    contrasts: pd.DataFrame = NO_CONTRASTS,
+) -> str:
+    return Judge(rows, contrasts, flags or {}, metric, DISPLAY).judge([target])[0].status
 
 
 @pytest.mark.parametrize(
     ("target", "change", "status"),
     [
-        ({"kind": "ratio", "at_least": 0.99}, {}, "met"),
-        ({"kind": "ratio", "at_least": 0.99}, {"ratio": 0.98999}, "missed"),
-        ({"kind": "ratio", "at_least": 0.97}, {"ratio": None}, "not judged"),
-        ({"kind": "difference", "at_least": -0.01}, {}, "met"),
-        ({"kind": "difference", "at_least": -0.005}, {"mean_difference": -0.0051}, "missed"),
-        ({"kind": "interval", "at_most": 0.03}, {}, "met"),
-        ({"kind": "interval", "at_most": 0.03}, {"ci_width": 0.0301}, "missed"),
+        ({"kind": "ratio", "at_least": 0.975}, {}, "shown"),
+        # Met by the estimate, and not by its limits.
+        ({"kind": "ratio", "at_least": 0.9751}, {}, "not shown"),
+        ({"kind": "ratio", "at_least": 1.005}, {}, "not shown"),
+        ({"kind": "ratio", "at_least": 1.0051}, {}, "refuted"),
+        ({"kind": "ratio", "at_least": 0.97}, {"ratio_low": None}, "not judged"),
+        ({"kind": "difference", "at_least": -0.025}, {}, "shown"),
+        ({"kind": "difference", "at_least": -0.005}, {}, "not shown"),
+        ({"kind": "difference", "at_least": 0.01}, {}, "refuted"),
+        ({"kind": "difference", "at_most": -0.03}, {}, "refuted"),
+        ({"kind": "difference", "at_least": -0.03, "at_most": 0.01}, {}, "shown"),
+        ({"kind": "interval", "at_most": 0.03}, {}, "shown"),
+        ({"kind": "interval", "at_most": 0.03}, {"ci_width": 0.0301}, "refuted"),
         ({"kind": "ratio", "at_least": 0.97}, {"mean_reference": 0.4}, "not judged"),
         ({"kind": "ratio", "at_least": 0.97, "arm": "gone"}, {}, "not judged"),
     ],
 )
-def test_limits_are_judged_without_rounding(target: dict[str, Any], change: dict[str, Any], status: str) -> None:
+def test_targets_are_judged_by_limits_without_rounding(
+    target: dict[str, Any], change: dict[str, Any], status: str
+) -> None:
     wanted = Target(**({"name": "t", "arm": "pggan-synthetic"} | target))
     assert _status(wanted, {"pggan-synthetic": ROW | change}) == status
 
 
-@pytest.mark.parametrize(("metric", "status"), [(DICE, "met"), (HD95, "missed")])
-def test_not_below_follows_the_direction_of_the_metric(metric: Metric, status: str) -> None:
-    target = Target(name="t", kind="not below", arm="oracle", others=["pggan-synthetic", "real"])
-    rows = {"oracle": ROW | {"mean_arm": 1.1}, "pggan-synthetic": ROW | {"mean_arm": 0.8}}
-    assert _status(target, rows, metric=metric) == status
-    assert _status(target, {"oracle": ROW | {"mean_arm": float("nan")}}, metric=metric) == "not judged"
+@pytest.mark.parametrize(
+    ("limits", "dice", "hd95"),
+    [
+        ((0.01, 0.03), "shown", "refuted"),
+        ((-0.01, 0.03), "not shown", "not shown"),
+        ((-0.03, -0.01), "refuted", "shown"),
+    ],
+)
+def test_not_below_follows_the_direction_of_the_metric(limits: tuple[float, float], dice: str, hd95: str) -> None:
+    target = Target(name="t", kind="not below", arm="oracle", others=["pggan-synthetic"])
+    low, high = limits
+    forth = pd.DataFrame([("oracle", "pggan-synthetic", low, high)], columns=NO_CONTRASTS.columns)
+    back = pd.DataFrame([("pggan-synthetic", "oracle", -high, -low)], columns=NO_CONTRASTS.columns)
+    for contrasts in (forth, back):
+        assert _status(target, {"oracle": ROW}, contrasts=contrasts) == dice
+        assert _status(target, {"oracle": ROW}, metric=HD95, contrasts=contrasts) == hd95
+    assert _status(target, {"oracle": ROW}) == "not judged"
+
+
+def test_a_row_with_unknown_seeds_says_so() -> None:
+    row = {"view": "sax", "structure": "LV", "verdict": "equivalent", "mean_difference": 0.001, "ci_low": -0.004}
+    row |= {"ci_high": 0.006, "seeds_unknown": "generator seeds", "endpoint": "primary", "p_adjusted": 0.4}
+    said = verdict_sentence(row, DICE, DISPLAY)
+    assert "equivalent (seed variance unknown)" in said
+    assert "one seed of the generator was run" in said
+    assert "unknown" not in verdict_sentence(row | {"seeds_unknown": float("nan")}, DICE, DISPLAY)
 
 
 @pytest.mark.parametrize(
     ("kind", "flags", "status"),
     [
-        ("flagged", {"memoriser": True}, "met"),
-        ("flagged", {"memoriser": False}, "missed"),
-        ("not flagged", {"memoriser": True}, "missed"),
+        ("flagged", {"memoriser": True}, "shown"),
+        ("flagged", {"memoriser": False}, "refuted"),
+        ("not flagged", {"memoriser": True}, "refuted"),
         ("flagged", {}, "not judged"),
     ],
 )
@@ -225,7 +264,7 @@ def test_a_reference_that_learnt_nothing_makes_no_target_met(small: ReportData) 
     table = small.comparison.copy()
     table.loc[table["metric"] == "dice", "mean_reference"] = 0.01
     data = replace(small, comparison=table)
-    assert {one.name for one in data.targets if one.status == "met"} == {
+    assert {one.name for one in data.targets if one.status == "shown"} == {
         "The audit flags the memoriser",
         "The audit does not flag the oracle",
     }
@@ -273,12 +312,12 @@ def test_the_page_says_whether_validation_labels_were_seen(small: ReportData, se
         ),
         ({"limited_by": "patients"}, "no sensible number would allow one"),
         ({"limited_by": ""}, "the data decide neither way"),
-        ({"ci_low": 0.001, "p_holm": 0.07}, "p is 0.070 after Holm correction"),
+        ({"ci_low": 0.001, "p_adjusted": 0.07}, "p is 0.070 after Holm correction"),
     ],
 )
 def test_an_undecided_row_says_what_prevents_a_decision(change: dict[str, Any], words: str) -> None:
     row = {"view": "sax", "structure": "LV", "verdict": "inconclusive", "mean_difference": 0.002, "n_subjects": 50}
-    row |= {"ci_low": -0.01, "ci_high": 0.014, "p_holm": 0.5, "patients_needed": float("nan"), "seeds_needed": None}
+    row |= {"ci_low": -0.01, "ci_high": 0.014, "p_adjusted": 0.5, "patients_needed": float("nan"), "seeds_needed": None}
     said = verdict_sentence(row | change, DICE, DISPLAY)
     assert said.startswith("short-axis left ventricle: inconclusive, +0.0020")
     assert words in said
@@ -287,6 +326,7 @@ def test_an_undecided_row_says_what_prevents_a_decision(change: dict[str, Any], 
 @pytest.mark.parametrize(("metric", "verdict", "side"), [(DICE, "better", "above"), (HD95, "better", "below")])
 def test_better_lies_on_the_side_of_the_direction(metric: Metric, verdict: str, side: str) -> None:
     row = {"view": "sax", "structure": "LV", "verdict": verdict, "mean_difference": 1, "ci_low": 1, "ci_high": 2}
+    row |= {"endpoint": "primary", "p_adjusted": 0.01}
     assert f"lies {side} 0" in verdict_sentence(row, metric, DISPLAY)
 
 
@@ -407,8 +447,8 @@ def test_numbers_are_written_in_one_form() -> None:
 def test_a_base_revision_adds_a_section_in_its_place(small: ReportData, html: str) -> None:
     assert 'id="since"' not in html
     base, head = (table[table["metric"] == "dice"] for table in (scores(), scores(shift=-0.05)))
-    rules = Rules({"dice": True}, {"dice": 0.01}, n_boot=200)
-    table = revision_table(base, head, rules, rng=np.random.default_rng(0))
+    rules = Rules({"dice": True}, {"dice": 0.01})
+    table = revision_table(base, head, rules)
     since = Since("main <b>", "working tree", table, {"dice": 0.01}, {"dice": "Dice"}, ["a doubt"])
     page = render(replace(small, since=since))
     titles = re.findall(r'<h2 id="([a-z]+)"><span class="no">([0-9]+)', page)

@@ -275,7 +275,7 @@ class TestForms:
     def test_json_holds_every_row(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
         branch(project, scores(shift=-0.05), changed(training={"steps": 30}))
         found = json.loads(diff(capsys, as_json=True))
-        assert found["schema"] == 2
+        assert found["schema"] == 3
         assert found["head"]["commit"] == git(project, "rev-parse", "change")
         assert found["params"] == [{"key": "training.steps", "base": 300, "head": 30}]
         overall = {row["arm"]: row for row in found["rows"] if row["overall"]}
@@ -292,8 +292,12 @@ class TestForms:
         arms["generated"]["synth"]["role"] = "positive control"
         branch(project, scores(shift=-0.004, runs_seed=3), changed(arms=arms))
         apart = json.loads(diff(capsys, as_json=True))["rows"]
-        for rows, factor in ((together, 6), (apart, 3)):
-            assert max(row["p_holm"] / row["p_wilcoxon"] for row in rows) == pytest.approx(factor, rel=1e-4)
+        assert {row["endpoint"] for row in together} == {"primary", "secondary"}
+        assert [row["endpoint"] for row in apart].count("control") == 3
+        # The primary endpoint stands alone; a control is in a family of controls.
+        for rows, factor in ((together, 5), (apart, 3)):
+            raised = [row["p_adjusted"] / row["p_value"] for row in rows if row["p_adjusted"] < 1]
+            assert max(raised) == pytest.approx(factor, rel=1e-4)
 
     def test_names_of_the_study_are_shown(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
         names = {"views": {"4ch": "4-chamber"}, "structures": {"LV": "left ventricle"}, "arms": {"synth": "GAN alone"}}

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from bad_input import ROOT, run
 from workspace import copy_checkout
 
+from augbench.comparison.summary import Endpoint, headline
 from augbench.core.layout import METRICS, PROVENANCE
+from augbench.runtime.running import registered
 from augbench.stages.dag import families
 from augbench.stages.places import TEMPLATES, carried_studies
 from augbench.stages.repro import WHOLE_RUN
@@ -45,8 +49,11 @@ def _write(folder: Path, name: Path, content: object) -> None:
 
 def test_time_and_result_come_from_the_reports(checkout: Path) -> None:
     folder = checkout / "studies/smoke"
-    headline = {"dice": 0.8, "difference": -0.0124, "ci_low": -0.03, "ci_high": 0.0051, "verdict": "inconclusive"}
-    _write(folder, METRICS, {"schema": 2, "real": {"dice": 0.81}, "pggan-synthetic": headline})
+    interval = {"mean_difference": -0.0124, "ci_low": -0.03, "ci_high": 0.0051, "verdict": "inconclusive"}
+    means = {"mean_arm": 0.8, "mean_reference": 0.8124}
+    table = pd.DataFrame([{"metric": "dice", "arm": "pggan-synthetic", "overall": True, **means, **interval}])
+    # As `compare` writes it: another form of the file must be found here.
+    _write(folder, METRICS, {"schema": 2, **headline(table, Endpoint("dice", "pggan-synthetic"))})
     stages = [{"stage": "prepare", "seconds": 10.0}, {"stage": WHOLE_RUN, "seconds": 4000.0}]
     _write(folder, PROVENANCE, {"stages": stages})
     row = _rows(checkout)["smoke"]
@@ -97,14 +104,21 @@ def test_states_follow_dvc(checkout: Path) -> None:
     (folder / "dvc.yaml").unlink()
     (folder / "dvc.yaml").write_text(STAGES, encoding="utf-8")
     assert _rows(checkout)["smoke"]["state"] == "never run"
-    subprocess.run(["dvc", "repro", "-q"], cwd=folder, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=folder, check=True)
     assert _rows(checkout)["smoke"]["state"] == "up to date"
     (folder / "made").unlink()
     assert _rows(checkout)["smoke"]["state"] == "up to date, data not here"
-    subprocess.run(["dvc", "checkout", "-q"], cwd=folder, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "checkout", "-q", "make"], cwd=folder, check=True)
     params = folder / "params.yaml"
     params.write_text(params.read_text(encoding="utf-8").replace("seed: 2020", "seed: 2021"), encoding="utf-8")
     assert _rows(checkout)["smoke"]["state"] == "stale: 1 of 1 stages"
+
+
+def test_a_study_at_work_is_left_alone(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(checkout / "studies/smoke")
+    with registered("train_generator@pggan"):
+        assert _rows(checkout)["smoke"]["state"] == "running: train_generator@pggan"
+        assert _rows(checkout)["quick"]["state"] == "never run"
 
 
 def test_the_option_stands_before_and_behind_the_command(checkout: Path) -> None:

@@ -16,9 +16,11 @@ import yaml
 
 from augbench import cli
 from augbench.core.artifacts import save_weights, write_array, write_bytes, write_csv, write_json, write_text
+from augbench.core.params import Params
 from augbench.core.shards import write_shards
 from augbench.core.types import SYNTHETIC_COLUMNS, LabelScheme
 from augbench.runtime.checkpoints import Checkpoints
+from augbench.stages.check import check_components
 from faults.child import in_child
 
 ROOT = Path(__file__).parent.parent.parent
@@ -112,10 +114,9 @@ def _augbench(*arguments: str) -> None:
 @pytest.fixture
 def tiny(folder: Path) -> Path:
     """A workspace with the smallest cohort there is."""
-    content = yaml.safe_load((ROOT / "presets/smoke.yaml").read_text(encoding="utf-8"))
-    content["datasets"]["phantom"] |= {
-        f"{cohort}_subjects": 2 for cohort in ("generator", "segmenter", "internal", "development", "external")
-    }
+    content = yaml.safe_load((ROOT / "studies/smoke/params.yaml").read_text(encoding="utf-8"))
+    for cohort in content["dataset"]["cohorts"].values():
+        cohort["subjects"] = 2
     (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     return folder
 
@@ -134,16 +135,17 @@ def test_a_stage_that_met_a_full_disk_goes_on_once_there_is_room(tiny: Path) -> 
     }  # fmt: skip
 
 
-def test_a_command_in_a_read_only_workspace_says_so(folder: Path) -> None:
-    (folder / "presets").mkdir()
-    shutil.copy(ROOT / "presets/smoke.yaml", folder / "presets")
+def test_a_command_in_a_read_only_workspace_says_so(folder: Path, smoke: Params) -> None:
+    check_components(smoke, build=False)  # what is imported late is imported with root's rights
+    (folder / ".git").mkdir()
+    shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
     folder.chmod(0o555)
-    code, message = in_child(lambda: _augbench("preset", "smoke"), folder, unprivileged=True)
+    code, message = in_child(lambda: _augbench("new", "mine", "--like", "smoke"), folder, unprivileged=True)
     assert code == 2, message
     assert "Traceback" not in message
     assert "let your user write there" in message
-    assert "params.yaml" in message
-    assert [path.name for path in folder.iterdir()] == ["presets"]
+    assert "studies" in message
+    assert {path.name for path in folder.iterdir()} == {".git", ".dvc"}
 
 
 def test_an_error_of_the_program_itself_keeps_its_traceback(folder: Path) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from augbench.audit._search import Features
 from augbench.audit._subjects import deal_blocks, subject_codes
-from augbench.audit.base import Features, SetDistance
+from augbench.audit.base import SetDistance
 
 
 def mmd2_unbiased(

@@ -38,7 +38,7 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Give a key of params.yaml another value, in YAML: training.steps=1000, views='\\[sax]'. May be repeated.",
+        help="Give a key of params.yaml another value, in YAML: seed=7, sampling='{frames: 50}'. May be repeated.",
     ),
 ]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown for a pull request.")]

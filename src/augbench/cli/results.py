@@ -47,12 +47,10 @@ def summary(
     study: Study = None,
 ) -> None:
     """Show the finished results: arms, targets, and the verdict of every structure."""
-    import json
-
     from augbench.stages import summary as stage
 
     if as_json:
-        typer.echo(json.dumps(stage.summary_json(), indent=2, ensure_ascii=False))
+        typer.echo(stage.summary_json(), nl=False)
     elif markdown:
         typer.echo(stage.summary_text())
     else:

@@ -5,7 +5,6 @@ All functions take leading axes, so that the calibration runs the code that the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -28,11 +27,8 @@ class Component:
         return Component(self.value + other.value, self.variance + other.variance)
 
     def times(self, factor: float) -> Component:
+        """The component of a mean that weighs `factor` as much."""
         return Component(self.value * factor, self.variance * factor**2)
-
-    def grown(self, degrees: float) -> Component:
-        """The same estimate from `degrees` times as many degrees of freedom."""
-        return Component(self.value, self.variance / degrees)
 
     def clipped(self) -> Component:
         """An estimate below 0 counts as 0."""
@@ -96,38 +92,6 @@ def _mean_square(deviations: Array, degrees: int, repeats: int) -> Component | N
 
 def _share(mean_square: Component | None, floor: Component | None, repeats: int) -> Component | None:
     return None if mean_square is None or floor is None else (mean_square + floor.times(-1)).times(1 / repeats)
-
-
-@dataclass(frozen=True)
-class Seeds:
-    """Variances between generator seeds, segmenter seeds and single trainings beyond both; 0 where not seen."""
-
-    generator: Component
-    segmenter: Component
-    run: Component
-
-    def without_generator(self) -> Seeds:
-        return Seeds(NOTHING, self.segmenter, self.run)
-
-
-def seed_variance(cubes: Sequence[Array]) -> Seeds:
-    """Pooled over arms; arms have their own runs, so each adds degrees of freedom.
-
-    Args:
-        cubes: scores or differences (..., n, G, S) of every arm that was trained in the same way, without NaN.
-    """
-    parts = [variance_components(cube) for cube in cubes]
-    return Seeds(
-        _pool(part.generator_seed for part in parts),
-        _pool(part.segmenter_seed for part in parts),
-        _pool(part.run for part in parts),
-    )
-
-
-def _pool(parts: Iterable[Component | None]) -> Component:
-    """The mean over arms that show the component."""
-    seen = [part for part in parts if part is not None]
-    return sum(seen, NOTHING).times(1 / max(len(seen), 1))
 
 
 def variance_table(per_patient: pd.DataFrame) -> pd.DataFrame:

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from augbench.comparison.components import Array, Component
-from augbench.comparison.estimate import Estimate, standard_error
+from augbench.comparison.blocks import Array
+from augbench.comparison.estimate import Estimate, Precision
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 OVERALL = "overall"
@@ -51,14 +51,11 @@ class Clearing:
     mean: float
     bounds: Bounds
 
-    def reached(self, variance: Component) -> bool:
-        from scipy.stats import t
-
+    def reached(self, precision: Precision) -> bool:
+        """Whether the limits clear the bound."""
         passing = self.mean > self.bounds.lower
         gap = self.mean - self.bounds.lower if passing else self.bounds.upper - self.mean
-        level = self.bounds.lower_level if passing else self.bounds.upper_level
-        error, degrees = standard_error(variance)
-        return bool(t.ppf(1 - level, degrees) * error < gap)
+        return bool(precision.reach(self.bounds.lower_level if passing else self.bounds.upper_level) < gap)
 
 
 def bounds(row_is_overall: bool, parts: int, margin: float, alpha: float) -> Bounds:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from augbench.comparison.absent import absent_scores
-from augbench.comparison.bootstrap import MIN_SUBJECTS
-from augbench.comparison.estimate import Estimate, Sides, between_revisions
+from augbench.comparison.blocks import Part
+from augbench.comparison.estimate import MIN_SUBJECTS, Estimate
 from augbench.comparison.gate import FAIL, INCONCLUSIVE, OVERALL, PASS, Bounds, Clearing, bounds
 from augbench.comparison.needed import Limit, limit, too_few_patients
-from augbench.comparison.pairs import ALL_VIEWS, Pair, defined, overall
+from augbench.comparison.pairs import ALL_VIEWS, Pair, overall
 from augbench.comparison.revision import RevisionPair, revision_pairs
 from augbench.comparison.unit import require_per_patient
 from augbench.core.errors import UserError
@@ -95,6 +96,7 @@ class Gate:
 
     @property
     def outcome(self) -> str:
+        """`pass`, `fail` or `inconclusive`."""
         outcomes = {row.outcome for row in self.rows}
         if self.missing or FAIL in outcomes or any(floor.broken for floor in self.floors):
             return FAIL
@@ -109,6 +111,7 @@ def gate(
     alpha: float = 0.05,
     floors: Mapping[str, float] | None = None,
     controls: Collection[str] = (),
+    generators: Mapping[str, str] | None = None,
 ) -> Gate:
     """Judge head against base.
 
@@ -117,6 +120,7 @@ def gate(
         alpha: see `comparison.gate` for what it bounds.
         floors: structure -> worst mean that may pass.
         controls: arms that are not gated: they say what the scale is, not whether the pipeline is well.
+        generators: arm -> its generator; arms of one generator share its seeds.
 
     Raises:
         UserError: base has no score to gate, a floor names an unknown structure, or a revision's scores contradict
@@ -145,14 +149,14 @@ def gate(
     if missing:
         return replace(result, missing=missing)
     pairs: dict[str, list[RevisionPair]] = {}
-    for pair in revision_pairs(old, new):
+    for pair in revision_pairs(old, new, generators):
         pairs.setdefault(pair.arm, []).append(pair)
-    judge = _Judge(pairs, set(old.loc[old["generator_seed"] != "", "arm"]), scale)
-    whole = [own[-1].scores.arm for own in pairs.values()]
+    judge = _Judge(pairs, scale)
+    whole = [own[-1].scores for own in pairs.values()]
     return replace(
         result,
-        n_subjects=int(np.all([defined(cube) for cube in whole], axis=0).sum()),
-        seeds=(max(cube.shape[1] for cube in whole), max(cube.shape[2] for cube in whole)),
+        n_subjects=int(np.all([pair.kept for pair in whole], axis=0).sum()),
+        seeds=(max(pair.arm.scores.shape[1] for pair in whole), max(pair.arm.scores.shape[2] for pair in whole)),
         one_generator=_single(old, new, "generator_seed"),
         one_segmenter=_single(old, new, "segmenter_seed"),
         rows=tuple(judge.rows(alpha)),
@@ -176,7 +180,6 @@ class _Judge:
     """Rows and floors of arms that both revisions have, each arm's overall place last."""
 
     pairs: Mapping[str, Sequence[RevisionPair]]
-    with_generator: Collection[str]
     scale: Scale
 
     @property
@@ -188,21 +191,21 @@ class _Judge:
         arms, structures = list(self.pairs), self.structures
         parts = sum(len(names) for names in (arms, structures) if len(names) > 1)
         limits = bounds(True, parts, self.scale.margin, alpha), bounds(False, max(parts, 1), self.scale.margin, alpha)
-        whole = self._sides({arm: own[-1].scores for arm, own in self.pairs.items()})
-        own, mean = between_revisions(whole)
-        rows = [_row(OVERALL, "overall", whole, mean, limits[0], self.scale)]
+        whole = {arm: own[-1].scores for arm, own in self.pairs.items()}
+        kept = np.all([pair.kept for pair in whole.values()], axis=0)
+        rows = [_row(OVERALL, "overall", list(whole.values()), kept, limits[0], self.scale)]
         if len(arms) > 1:
-            of_arms = zip(arms, whole, own, strict=True)
-            rows += [_row(arm, "arm", [one], estimate, limits[1], self.scale) for arm, one, estimate in of_arms]
+            rows += [_row(arm, "arm", [pair], kept, limits[1], self.scale) for arm, pair in whole.items()]
         for structure in structures if len(structures) > 1 else ():
-            sides = self._sides({arm: self._structure(arm, structure) for arm in arms})
-            rows.append(_row(structure, "structure", sides, between_revisions(sides)[1], limits[1], self.scale))
+            own = [self._structure(arm, structure) for arm in arms]
+            kept = np.all([pair.kept for pair in own], axis=0)
+            rows.append(_row(structure, "structure", own, kept, limits[1], self.scale))
         return rows
 
     def floors(self, floors: Mapping[str, float]) -> Iterator[Floor]:
         for structure, floor in floors.items():
             for arm in self.pairs:
-                mean = float(np.nanmean(self._structure(arm, structure).arm))
+                mean = float(np.nanmean(self._structure(arm, structure).arm.scores))
                 yield Floor(structure, arm, floor, mean, broken=self.scale.sign * (mean - floor) < 0)
 
     def _structure(self, arm: str, structure: str) -> Pair:
@@ -210,29 +213,31 @@ class _Judge:
         own = self.pairs[arm]
         return overall([p.scores for p in own if p.structure == structure and p.view != ALL_VIEWS])
 
-    def _sides(self, scores: Mapping[str, Pair]) -> list[Sides]:
-        """Of the patients who make a pair in every arm, in units of gain."""
-        kept, sign = np.all([defined(pair.arm) for pair in scores.values()], axis=0), self.scale.sign
-        return [
-            Sides(
-                sign * pair.arm[kept],
-                sign * pair.reference[kept],
-                paired=self.pairs[arm][0].shared.all,
-                has_generator=arm in self.with_generator,
-            )
-            for arm, pair in scores.items()
-        ]
+
+def gain(pairs: Sequence[Pair], kept: NDArray[np.bool_], sign: int) -> list[Part]:
+    """Mean over arms of head minus base, of the patients `kept` (n,), as a gain: more is better."""
+    weight = sign / len(pairs)
+    return [part for pair in pairs for part in (pair.arm.part(kept, weight), pair.reference.part(kept, -weight))]
 
 
-def _row(name: str, kind: str, sides: Sequence[Sides], estimate: Estimate, limits: Bounds, scale: Scale) -> Row:
-    head, base = (float(np.mean([getattr(one, side).mean() for one in sides])) for side in ("head", "base"))
-    gain, unchanged = float(estimate.mean), all(not one.differences().any() for one in sides)
-    low = high = gain if unchanged else math.nan
+def _row(name: str, kind: str, pairs: Sequence[Pair], kept: NDArray[np.bool_], limits: Bounds, scale: Scale) -> Row:
+    estimate = Estimate.of(gain(pairs, kept, scale.sign))
+    head, base = (
+        float(np.mean([getattr(pair, side).scores[kept].mean() for pair in pairs])) for side in ("arm", "reference")
+    )
+    change, unchanged = float(estimate.mean), all(_same(pair, kept) for pair in pairs)
+    low = high = change if unchanged else math.nan
     outcome, lacks = (PASS, None) if unchanged else (INCONCLUSIVE, too_few_patients())
     if not unchanged and estimate.n >= MIN_SUBJECTS:
         low, high = (float(value) for value in estimate.limits(limits.lower_level, limits.upper_level))
         passes, fails = limits.judge(np.asarray(low), np.asarray(high))
         outcome = PASS if passes else FAIL if fails else INCONCLUSIVE
-        lacks = limit(estimate, Clearing(gain, limits)) if outcome == INCONCLUSIVE else None
-    base, head, change, at_worst, at_best = (scale.sign * value for value in (base, head, gain, low, high))
+        lacks = limit(estimate, Clearing(change, limits)) if outcome == INCONCLUSIVE else None
+    change, at_worst, at_best = (scale.sign * value for value in (change, low, high))
     return Row(name, kind, base, head, change, at_worst, at_best, limits, outcome, lacks)
+
+
+def _same(pair: Pair, kept: NDArray[np.bool_]) -> bool:
+    """Whether no patient's mean over runs changed."""
+    head, base = (side.scores[kept].mean(axis=(1, 2)) for side in (pair.arm, pair.reference))
+    return bool((head == base).all())

@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from augbench.comparison.components import Component
-from augbench.comparison.estimate import (
-    GENERATOR_SEEDS,
-    PATIENTS,
-    REFERENCE_SEEDS,
-    SEGMENTER_SEEDS,
-    TRAININGS,
-    Added,
-    Estimate,
-)
+from augbench.comparison.blocks import PATIENTS, SEGMENTER_SEEDS, TRAININGS
+from augbench.comparison.estimate import Estimate, Precision
 
 #: More is no advice.
 MOST_PATIENTS, MOST_SEEDS = 100_000, 60
-
-#: Seeds to add where a source of seeds limits; a single training is one more segmenter seed.
-_LISTS = {
-    GENERATOR_SEEDS: "generator_seeds",
-    SEGMENTER_SEEDS: "segmenter_seeds",
-    TRAININGS: "segmenter_seeds",
-    REFERENCE_SEEDS: "reference_seeds",
-}
 
 
 class Goal(Protocol):
     """What counts as a decision of one row."""
 
-    def reached(self, variance: Component) -> bool:
-        """Whether a mean of this variance would be decided, were its value the one that was found."""
+    def reached(self, precision: Precision) -> bool:
+        """Whether a mean this precise would be decided, were its value the one that was found."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +28,7 @@ class Limit:
     """What an undecided row lacks, if mean and variances stay as measured.
 
     Attributes:
-        source: the source with the largest share of the mean's variance (see `estimate`); '' where nothing varies.
+        source: the source with the largest share of the mean's variance (see `blocks`); '' where nothing varies.
         share: that share, in [0, 1].
         patients: fewest patients in all that decide, with the seeds as they are; None where no sensible number does.
         seeds: fewest seeds in the list that is the source, with all else as it is; None likewise, and for patients.
@@ -58,21 +42,30 @@ class Limit:
 
 def limit(estimate: Estimate, goal: Goal) -> Limit:
     """For an undecided row without leading axes. Degrees of freedom grow with what is added."""
-    shares = {source: float(part.value) for source, part in estimate.shares().items()}
+    shares = {source: float(part) for source, part in estimate.shares().items()}
     total = sum(shares.values())
     if total == 0:
         return Limit("", 0.0, None, None)
     source = max(shares, key=lambda name: shares[name])
-    patients = _fewest(lambda n: goal.reached(estimate.variance(Added(patients=n))), MOST_PATIENTS)
+
+    def decides(added: Mapping[str, int]) -> bool:
+        return goal.reached(estimate.precision(added))
+
+    patients = _fewest(lambda more: decides({PATIENTS: more}), MOST_PATIENTS)
     seeds = None
     if source != PATIENTS:
-        seeds = _fewest(lambda k: goal.reached(estimate.variance(Added(**{_LISTS[source]: k}))), MOST_SEEDS)
+        seeds = _fewest(lambda more: decides(_with(source, more)), MOST_SEEDS)
     return Limit(
         source,
         shares[source] / total,
         None if patients is None else estimate.n + patients,
-        None if seeds is None else estimate.seeds(source) + seeds,
+        None if seeds is None else estimate.levels(source) + seeds,
     )
+
+
+def _with(source: str, more: int) -> dict[str, int]:
+    """More seeds of a source; another single training is one more segmenter seed."""
+    return {SEGMENTER_SEEDS: more, TRAININGS: more} if source in (TRAININGS, SEGMENTER_SEEDS) else {source: more}
 
 
 def too_few_patients() -> Limit:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from augbench.comparison.bootstrap import APART, MIN_SUBJECTS, Scores, SharedSeeds, nested_bootstrap, paired_differences
-from augbench.comparison.components import Component
-from augbench.comparison.estimate import Estimate, Sides, between_revisions
+from augbench.comparison.blocks import Array
+from augbench.comparison.estimate import MIN_SUBJECTS, Estimate, Precision
 from augbench.comparison.needed import limit, too_few_patients
-from augbench.comparison.pairs import Pair, defined
-from augbench.comparison.tests import holm, signed_rank_p, tost_p
+from augbench.comparison.pairs import Pair
+from augbench.comparison.tests import holm, signed_rank_p
 from augbench.comparison.verdict import INCONCLUSIVE, verdict
 from augbench.core.errors import UserError
 
 #: Empty in a row that is decided.
 LIMIT_COLUMNS = ("limited_by", "limited_share", "patients_needed", "seeds_needed")
-_LIMITS = ("ci_low", "ci_high", "ci90_low", "ci90_high")
+PRIMARY, SECONDARY, CONTROL = "primary", "secondary", "control"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The primary endpoint: mean of `metric` over views and structures, `arm` against the reference arm."""
+
+    metric: str
+    arm: str
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,8 @@ class Rules:
     Attributes:
         higher_is_better: metric -> direction, for every metric in the table.
         margins: metric -> equivalence margin in its unit, fixed in advance; without one nothing is equivalent.
-        alpha: level of the tests; `ci_*` cover 1 - alpha and `ci90_*` 1 - 2 alpha.
-        n_boot: resamples.
+        alpha: level of the tests; `ci_*` and `ratio_*` cover 1 - alpha and `ci90_*` 1 - 2 alpha.
+        primary: fixed in advance; tested at full alpha, by itself. None: every row is secondary.
         controls: arms that say whether the instruments work; their rows are a family of tests of their own.
         variation: metrics whose "percent variation" is printed: those in [0, 1], 1 for perfect agreement.
     """
@@ -39,7 +46,7 @@ class Rules:
     higher_is_better: Mapping[str, bool]
     margins: Mapping[str, float]
     alpha: float = 0.05
-    n_boot: int = 10_000
+    primary: Endpoint | None = None
     controls: Collection[str] = ()
     variation: Collection[str] = ()
 
@@ -57,7 +64,7 @@ class Rules:
 
 @dataclass
 class Row:
-    """Cells by column, filled in two steps (`measured`, `conclude`), and the variance of the mean difference by source.
+    """Cells by column, filled in two steps (`measured`, `conclude`).
 
     `estimate` is None below MIN_SUBJECTS patients.
     """
@@ -66,50 +73,62 @@ class Row:
     estimate: Estimate | None = None
 
     @classmethod
-    def measured(
-        cls,
-        names: dict[str, Any],
-        pair: Pair,
-        rules: Rules,
-        rng: np.random.Generator,
-        shared: SharedSeeds | None = None,
-    ) -> Row:
+    def measured(cls, names: dict[str, Any], pair: Pair, rules: Rules, *, two_arms: bool = True) -> Row:
         """All numbers but those that need the other rows.
 
         Args:
             names: cells that name the row, `metric` and `arm` among them.
-            shared: seeds that one arm's two revisions share; None for two arms, which share none.
+            two_arms: False for one arm in two revisions.
         """
-        paired = defined(pair.arm)
-        arm, reference = pair.arm[paired], pair.reference[paired]
+        kept = pair.kept
+        arm, reference = (side.scores[kept].mean(axis=(1, 2)) for side in (pair.arm, pair.reference))
         row = cls({**names, "n_subjects": len(arm), "n_undefined": int(pair.lost.sum())})
         if len(arm) == 0:
             return row
-        differences = paired_differences(arm, reference)
         metric, margin = names["metric"], rules.margins.get(names["metric"])
         row.cells |= _described(arm, "arm", metric in rules.variation)
         row.cells |= _described(reference, "reference", metric in rules.variation)
-        row.cells["mean_difference"] = float(differences.mean())
+        row.cells["mean_difference"] = float((arm - reference).mean())
         if len(arm) < MIN_SUBJECTS:
             return row
-        row.estimate = (
-            Estimate.between_arms(arm, reference)
-            if shared is None
-            else between_revisions([Sides(arm, reference, shared.all)])[1]
-        )
-        row.cells["sd_paired"] = float(differences.std(ddof=1))
-        row.cells["p_wilcoxon"] = signed_rank_p(differences)
-        row.cells |= asdict(
-            nested_bootstrap(arm, reference, n_boot=rules.n_boot, rng=rng, alpha=rules.alpha, shared=shared or APART)
-        )
-        if margin is not None:
-            row.cells["p_tost"] = tost_p(differences, margin)
+        row.estimate = Estimate.of(pair.parts(of_reference=two_arms))
+        row.cells["sd_paired"] = float((arm - reference).std(ddof=1))
+        row.cells["p_wilcoxon"] = signed_rank_p(arm - reference)
+        row.cells |= _inferred(row.estimate, margin, rules.alpha) | _ratio(pair, rules.alpha)
         return row
 
 
-def _described(scores: Scores, side: str, with_variation: bool) -> dict[str, float]:
-    """Mean, and median and quartiles as publications print them, over patients; runs averaged first."""
-    by_patient = scores.mean(axis=(1, 2))
+def _inferred(estimate: Estimate, margin: float | None, alpha: float) -> dict[str, Any]:
+    """Intervals and p-values of an estimate without leading axes."""
+    precision = estimate.precision()
+    mean, reach, reach90 = (float(x) for x in (estimate.mean, precision.reach(alpha / 2), precision.reach(alpha)))
+    found = {
+        "ci_low": mean - reach,
+        "ci_high": mean + reach,
+        "ci90_low": mean - reach90,
+        "ci90_high": mean + reach90,
+        "degrees": float(precision.degrees),
+        "p_value": float(2 * precision.below(-abs(estimate.mean))) if mean else 1.0,
+        "seeds_unknown": " and ".join(estimate.unknown),
+    }
+    if margin is not None:
+        found["p_tost"] = float(precision.below(abs(estimate.mean) - margin))
+    return found
+
+
+def _ratio(pair: Pair, alpha: float) -> dict[str, float]:
+    """Mean of the arm over that of the reference, with limits from the variance of its logarithm (delta method)."""
+    parts = pair.parts()
+    means = [abs(float(part.scores.mean())) for part in parts]
+    if min(means) == 0:
+        return {}
+    relative = Estimate.of([replace(part, scores=part.scores / mean) for part, mean in zip(parts, means, strict=True)])
+    factor, ratio = float(np.exp(relative.precision().reach(alpha / 2))), means[0] / means[1]
+    return {"ratio": ratio, "ratio_low": ratio / factor, "ratio_high": ratio * factor}
+
+
+def _described(by_patient: Array, side: str, with_variation: bool) -> dict[str, float]:
+    """Mean, and median and quartiles as publications print them, over patients (n,)."""
     q1, median, q3 = np.quantile(by_patient, [0.25, 0.5, 0.75])
     described = {"mean": by_patient.mean(), "median": median, "q1": q1, "q3": q3}
     if with_variation:
@@ -128,79 +147,79 @@ def percent_variation(scores: np.ndarray) -> float:
     return float(np.median(1 - scores))
 
 
-def conclude(rows: Iterable[Row], rules: Rules) -> None:
-    """Add Holm's correction, the verdict and what limits it to every row; what could not be computed is NaN.
+def conclude(rows: Sequence[Row], rules: Rules) -> None:
+    """Add the kind of endpoint, Holm's correction, the verdict and what limits it; what cannot be computed is NaN.
 
-    A family of tests is all rows of a metric that are no controls', or all that are.
+    The primary endpoint is a family of its own; all secondary rows of all metrics are one, and all controls' are one.
     """
-    families: dict[tuple[str, bool], list[Row]] = {}
-    for row in rows:
-        families.setdefault((row.cells["metric"], row.cells["arm"] in rules.controls), []).append(row)
-    for family in families.values():
-        p_holm = holm(np.array([row.cells.get("p_wilcoxon", np.nan) for row in family]))
-        for row, p in zip(family, p_holm, strict=True):
-            _conclude(row, float(p), int(np.sum(~np.isnan(p_holm))), rules)
+    for row, last in zip(rows, _last_places(rows), strict=True):
+        row.cells["endpoint"] = _kind(row, last, rules)
+    for kind in (PRIMARY, SECONDARY, CONTROL):
+        family = [row for row in rows if row.cells["endpoint"] == kind]
+        adjusted = holm(np.array([row.cells.get("p_value", np.nan) for row in family]))
+        for row, p in zip(family, adjusted, strict=True):
+            _conclude(row, float(p), int(np.sum(~np.isnan(adjusted))), rules)
 
 
-def _conclude(row: Row, p_holm: float, tests: int, rules: Rules) -> None:
+def _kind(row: Row, overall: bool, rules: Rules) -> str:
+    if row.cells["arm"] in rules.controls:
+        return CONTROL
+    named = Endpoint(row.cells["metric"], row.cells["arm"])
+    return PRIMARY if overall and named == rules.primary else SECONDARY
+
+
+def _last_places(rows: Sequence[Row]) -> list[bool]:
+    """Which rows are the last of their metric and arm: the overall ones (`pairs.with_overall`)."""
+    last = {(row.cells["metric"], row.cells["arm"]): index for index, row in enumerate(rows)}
+    return [last[row.cells["metric"], row.cells["arm"]] == index for index, row in enumerate(rows)]
+
+
+def _conclude(row: Row, p_adjusted: float, tests: int, rules: Rules) -> None:
     metric = row.cells["metric"]
-    decision = _Decision(
-        mean=row.cells.get("mean_difference", np.nan),
-        limits=tuple(row.cells.get(name, np.nan) for name in _LIMITS),
-        p=row.cells.get("p_wilcoxon", np.nan),
-        p_holm=p_holm,
-        tests=tests,
-        margin=rules.margins.get(metric),
-        higher_is_better=rules.higher_is_better[metric],
-        alpha=rules.alpha,
-        present=0.0 if row.estimate is None else float(row.estimate.variance().value),
-    )
-    row.cells |= {"p_holm": p_holm, "verdict": decision.word(1.0)}
-    if row.cells["verdict"] == INCONCLUSIVE:
-        found = too_few_patients() if row.estimate is None else limit(row.estimate, decision)
-        needed = (np.nan if number is None else float(number) for number in (found.patients, found.seeds))
-        row.cells |= dict(zip(LIMIT_COLUMNS, (found.source, found.share, *needed), strict=True))
+    row.cells |= {"p_adjusted": p_adjusted, "verdict": INCONCLUSIVE}
+    if row.estimate is None:
+        found = too_few_patients()
+    else:
+        p = row.cells["p_value"]
+        decision = _Decision(
+            mean=float(row.estimate.mean),
+            factor=p_adjusted / p if p > 0 and p_adjusted < 1 else float(tests),
+            margin=rules.margins.get(metric),
+            higher_is_better=rules.higher_is_better[metric],
+            alpha=rules.alpha,
+        )
+        row.cells["verdict"] = decision.word(row.estimate.precision())
+        if row.cells["verdict"] != INCONCLUSIVE:
+            return
+        found = limit(row.estimate, decision)
+    needed = (np.nan if number is None else float(number) for number in (found.patients, found.seeds))
+    row.cells |= dict(zip(LIMIT_COLUMNS, (found.source, found.share, *needed), strict=True))
 
 
 @dataclass(frozen=True)
 class _Decision:
-    """The verdict of a row, as found or with an interval that is narrower by a factor; a `needed.Goal`.
+    """The verdict of a row, as found or with another precision; a `needed.Goal`.
 
     Attributes:
-        limits: as `verdict` takes them.
-        tests: in the family.
-        present: variance of the mean difference as it is.
+        factor: by which Holm's correction multiplies the p-value.
     """
 
     mean: float
-    limits: tuple[float, ...]
-    p: float
-    p_holm: float
-    tests: int
+    factor: float
     margin: float | None
     higher_is_better: bool
     alpha: float
-    present: float
 
-    def reached(self, variance: Component) -> bool:
-        # The interval is as wide as it was found to be; the components say how its width changes with the design.
-        return self.word(float(np.sqrt(variance.value / self.present))) != INCONCLUSIVE
+    def reached(self, precision: Precision) -> bool:
+        return self.word(precision) != INCONCLUSIVE
 
-    def word(self, scale: float) -> str:
-        """The verdict with an interval `scale` times as wide, and a p-value from a test as much sharper."""
-        low, high, low90, high90 = (self.mean + scale * (one - self.mean) for one in self.limits)
+    def word(self, precision: Precision) -> str:
+        reach90 = float(precision.reach(self.alpha))
+        p = float(2 * precision.below(-np.abs(np.asarray(self.mean)))) if self.mean else 1.0
         return verdict(
-            low, high, low90, high90, self._p_holm(scale),
+            self.mean, self.mean - reach90, self.mean + reach90, min(p * self.factor, 1.0),
             margin=self.margin, higher_is_better=self.higher_is_better, alpha=self.alpha,
         )  # fmt: skip
-
-    def _p_holm(self, scale: float) -> float:
-        from scipy.stats import norm
-
-        if scale == 1.0 or np.isnan(self.p_holm):
-            return self.p_holm
-        factor = self.p_holm / self.p if self.p_holm < 1 else self.tests
-        return float(2 * norm.sf(norm.isf(self.p / 2) / scale) * factor)
 
 
 def overall_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -212,8 +231,7 @@ def overall_rows(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["overall"].astype(bool)]
 
 
-def frame(rows: Iterable[Row], columns: Collection[str]) -> pd.DataFrame:
+def frame(rows: Sequence[Row], columns: Collection[str]) -> pd.DataFrame:
     """Rows as a table; `overall` marks the last place of each arm and metric (`pairs.with_overall`)."""
     found = pd.DataFrame([row.cells for row in rows], columns=list(columns))
-    found["overall"] = ~found.duplicated(["metric", "arm"], keep="last")
-    return found
+    return found.assign(overall=_last_places(rows))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from augbench.comparison.pairs import ALL_VIEWS
-from augbench.comparison.rows import overall_rows
+from augbench.comparison.rows import Endpoint, overall_rows
 
 ARM_COLUMNS = ("arm", "role", "regime", "dose", "generator", "cohort", "labels")
 DEVELOPMENT_COLUMNS = ("cohort", "arm", "generator_seed", "segmenter_seed", "view", "structure", "metric", "value")
@@ -18,30 +17,22 @@ SITE_COLUMNS = ("arm", "site", "metric", "mean")
 DOSE_COLUMNS = ("arm", "generator", "dose", "site", "metric", "mean", "ci_low", "ci_high")
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """The primary endpoint: mean of `metric` over views and structures, `arm` against the reference arm."""
-
-    metric: str
-    arm: str
-
-
 def headline(comparison: pd.DataFrame, primary: Endpoint) -> dict[str, Any]:
-    """The primary endpoint as JSON: few keys, the same in every study, since each is a column of `dvc metrics show`.
+    """The primary endpoint as JSON: few keys, since `dvc metrics show` makes a column of each, and a line of a study.
 
     Args:
         comparison: what `table.compare` returned.
 
     Returns:
-        `arm`, `metric`, `mean`, `reference` (mean of the reference arm), `difference`, `ci_low`, `ci_high`, `verdict`;
-        undefined is None.
+        `arm`, the metric's name (mean of the arm), `reference` (mean of the reference arm), `difference`, `ci_low`,
+        `ci_high`, `verdict`; undefined is None.
     """
     rows = overall_rows(comparison)
     row = rows[(rows["metric"] == primary.metric) & (rows["arm"] == primary.arm)].iloc[0]
-    numbers = {"mean": "mean_arm", "reference": "mean_reference", "difference": "mean_difference"}
+    numbers = {primary.metric: "mean_arm", "reference": "mean_reference", "difference": "mean_difference"}
     numbers |= {"ci_low": "ci_low", "ci_high": "ci_high"}
-    names = {"arm": primary.arm, "metric": primary.metric}
-    return names | {key: _number(row[name]) for key, name in numbers.items()} | {"verdict": row["verdict"]}
+    found = {key: _number(row[name]) for key, name in numbers.items()}
+    return {"arm": primary.arm, **found, "verdict": row["verdict"]}
 
 
 def site_means(

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from itertools import combinations
+
 import pandas as pd
 
 from augbench.comparison.pairs import cells, with_overall
 from augbench.comparison.rows import LIMIT_COLUMNS, Row, Rules, conclude, frame
 from augbench.comparison.unit import require_per_patient
 from augbench.core.errors import UserError
-from augbench.core.seeding import child_rng
 
 COLUMNS = (
-    *("view", "structure", "metric", "arm", "reference_arm", "n_subjects", "mean_arm", "mean_reference"),
-    *("mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "sd_paired", "p_wilcoxon", "p_holm", "verdict"),
-    *LIMIT_COLUMNS,
+    *("view", "structure", "metric", "arm", "reference_arm", "endpoint", "n_subjects", "mean_arm", "mean_reference"),
+    *("mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "degrees", "p_value", "p_adjusted", "p_tost"),
+    *("verdict", "seeds_unknown", *LIMIT_COLUMNS, "ratio", "ratio_low", "ratio_high", "sd_paired", "p_wilcoxon"),
     *("median_arm", "q1_arm", "q3_arm", "median_reference", "q1_reference", "q3_reference"),
-    *("variation_arm", "variation_reference", "n_undefined", "p_tost", "overall"),
+    *("variation_arm", "variation_reference", "n_undefined", "overall"),
 )
 
 
-def compare(per_patient: pd.DataFrame, rules: Rules, *, reference_arm: str, rng: np.random.Generator) -> pd.DataFrame:
+def compare(
+    per_patient: pd.DataFrame, rules: Rules, *, reference_arm: str, generators: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Every other arm against `reference_arm`, one row per view, structure and metric, with COLUMNS.
 
     Where there are several views or structures, each arm also has a row `all`, `mean` per metric: each patient averaged
@@ -30,7 +33,7 @@ def compare(per_patient: pd.DataFrame, rules: Rules, *, reference_arm: str, rng:
 
     Args:
         per_patient: see `unit.PER_PATIENT_COLUMNS`.
-        rng: gives one seed; each row derives its own by name, so that adding an arm leaves all other rows as they are.
+        generators: arm -> its generator; arms of one generator share its seeds.
 
     Raises:
         UserError: an arm, a run or a score is missing, or a metric has no direction.
@@ -45,17 +48,37 @@ def compare(per_patient: pd.DataFrame, rules: Rules, *, reference_arm: str, rng:
             expected=f"'{reference_arm}' and at least one other arm",
             remedy="run `augbench repro`, which scores every arm",
         )
-    seed = int(rng.integers(2**63))
     rows: list[Row] = []
     for metric, own in scores.groupby("metric", sort=False):
-        places = cells(own, sorted(own["subject_id"].unique()))
+        places = cells(own, sorted(own["subject_id"].unique()), generators)
         for arm in arms:
             if arm == reference_arm:
                 continue
             pairs = with_overall({place: cell.pair(arm, reference_arm) for place, cell in places.items()})
             for (view, structure), pair in pairs.items():
                 names = {"view": view, "structure": structure, "metric": str(metric), "arm": arm}
-                row_rng = child_rng(seed, *names.values())
-                rows.append(Row.measured(names | {"reference_arm": reference_arm}, pair, rules, row_rng))
+                rows.append(Row.measured(names | {"reference_arm": reference_arm}, pair, rules))
     conclude(rows, rules)
     return frame(rows, COLUMNS)
+
+
+CONTRAST_COLUMNS = (
+    *("arm", "other", "metric", "n_subjects", "mean_difference", "ci_low", "ci_high", "p_value", "seeds_unknown"),
+)
+
+
+def contrasts(
+    per_patient: pd.DataFrame, rules: Rules, *, metric: str, generators: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Every two arms on one metric, over all views and structures, as CONTRAST_COLUMNS: `arm` minus `other`.
+
+    P-values are not corrected, and no verdict is given: the study's questions are those of `compare`.
+    """
+    scores = require_per_patient(per_patient[per_patient["metric"] == metric])
+    places = cells(scores, sorted(scores["subject_id"].unique()), generators)
+    rows = []
+    for arm, other in combinations(scores["arm"].unique(), 2):
+        pairs = with_overall({place: cell.pair(arm, other) for place, cell in places.items()})
+        names = {"arm": arm, "other": other, "metric": metric}
+        rows.append(Row.measured(names, list(pairs.values())[-1], rules).cells)
+    return pd.DataFrame(rows, columns=list(CONTRAST_COLUMNS))

@@ -1,4 +1,4 @@
-"""Tests of paired differences over patients: Wilcoxon's signed ranks, two one-sided t-tests, Holm's correction."""
+"""Wilcoxon's signed ranks, as publications print them, and Holm's correction of any p-values."""
 
 from __future__ import annotations
 
@@ -36,21 +36,6 @@ def _enumerated_p(signed_ranks: Array) -> float:
     signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
     # Ranks are multiples of 1/2, so sums are exact and equal ones compare as equal.
     return float((np.abs(signs @ np.abs(signed_ranks)) >= abs(signed_ranks.sum())).mean())
-
-
-def tost_p(differences: Array, margin: float) -> float:
-    """Paired-t TOST p-value (Schuirmann 1987) of differences (n,): a check on the bootstrap that knows no seeds.
-
-    The greater of the p-values against `mean <= -margin` and `mean >= margin`; below 0.05 the t-based 90% interval
-    lies inside the margin.
-    """
-    from scipy.stats import t
-
-    n = len(differences)
-    mean, error = float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(n))
-    if error == 0:
-        return 0.0 if abs(mean) < margin else 1.0
-    return float(max(t.sf((mean + margin) / error, n - 1), t.cdf((mean - margin) / error, n - 1)))
 
 
 def holm(p_values: Array) -> Array:

@@ -16,32 +16,32 @@ def inside_margin(ci90_low: float, ci90_high: float, margin: float | None) -> bo
 
 
 def verdict(
-    ci_low: float,
-    ci_high: float,
+    difference: float,
     ci90_low: float,
     ci90_high: float,
-    p_holm: float,
+    p: float,
     *,
     margin: float | None,
     higher_is_better: bool,
     alpha: float = 0.05,
 ) -> str:
-    """One of VERDICTS for a difference arm minus reference.
+    """One of VERDICTS for a mean difference arm minus reference.
 
-    | 90% interval inside +-margin | p_holm < alpha and 95% interval on one side of 0 | verdict |
+    Args:
+        p: of the difference from 0, corrected for the family it is tested in; its intervals know the same seeds.
+
+    | 90% interval inside +-margin | p < alpha | verdict |
     | --- | --- | --- |
     | yes | no | equivalent |
     | yes | yes | significant but negligible |
     | no | yes | better or worse, by the metric's direction |
     | no | no | inconclusive |
 
-    Both significance criteria must hold, because the p-value knows no seeds and the interval no multiplicity. A p-value
-    above alpha is never equivalence; without a margin nothing is. NaN limits or p-values make no criterion true.
+    A p-value above alpha is never equivalence; without a margin nothing is. NaN makes no criterion true.
     """
-    above, below = ci_low > 0, ci_high < 0
-    significant = p_holm < alpha and (above or below)
+    significant = p < alpha
     if inside_margin(ci90_low, ci90_high, margin):
         return NEGLIGIBLE if significant else EQUIVALENT
     if not significant:
         return INCONCLUSIVE
-    return BETTER if above == higher_is_better else WORSE
+    return BETTER if (difference > 0) == higher_is_better else WORSE

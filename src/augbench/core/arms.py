@@ -73,6 +73,7 @@ class Arm:
 
     @property
     def is_control(self) -> bool:
+        """Whether nothing is concluded about it."""
         return self.role in CONTROL_ROLES
 
     @property
@@ -108,6 +109,7 @@ def arm_named(params: Params, name: str) -> Arm:
 
 
 def reference_arm(params: Params) -> Arm:
+    """The arm that all others are compared with."""
     return next(arm for arm in arms_of(params) if arm.role == REFERENCE)
 
 

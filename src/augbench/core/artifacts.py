@@ -79,11 +79,13 @@ def _flush(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
+    """A UTF-8 file, written atomically."""
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
+    """A file, written atomically."""
     with atomic_file(path) as temporary:
         temporary.write_bytes(content)
 
@@ -94,6 +96,11 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
+    """A JSON document.
+
+    Raises:
+        UserError: the file is missing or is not JSON.
+    """
     if not path.is_file():
         raise missing_file(path)
     try:
@@ -219,6 +226,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def missing_file(path: Path) -> UserError:
+    """The message of an input that is not there."""
     return UserError(
         f"{path.name} is missing",
         got="no such file",

@@ -26,6 +26,7 @@ DEVELOPMENT = REPORTS / "development"
 COHORT_SIZES = REPORTS / "cohorts.csv"
 COMPARISON = REPORTS / "comparison.csv"
 VARIANCE = REPORTS / "variance.csv"
+CONTRASTS = REPORTS / "contrasts.csv"
 DOSE_RESPONSE = REPORTS / "dose_response.csv"
 SITES = REPORTS / "sites.csv"
 METRICS = REPORTS / "metrics.json"
@@ -34,10 +35,12 @@ PROVENANCE = REPORTS / "provenance.json"
 
 
 def cohort(name: str) -> Path:
+    """Frames of a cohort, as shards."""
     return COHORTS / name
 
 
 def generator(name: str, seed: int) -> Path:
+    """Weights and curve of a fitted generator."""
     return GENERATORS / name / str(seed)
 
 
@@ -52,6 +55,7 @@ def last_good(name: str, seed: int) -> Path:
 
 
 def synthetic(name: str, seed: int) -> Path:
+    """Frames of a generator and seed, as shards."""
     return SYNTHETIC / name / str(seed)
 
 
@@ -61,10 +65,12 @@ def annotated(source: str, name: str, seed: int) -> Path:
 
 
 def audit(name: str) -> Path:
+    """Audit of all seeds of a generator."""
     return REPORTS / "audit" / f"{name}.json"
 
 
 def model(run: Run) -> Path:
+    """Weights and curve of one trained segmenter."""
     return MODELS / run.arm / run.name
 
 

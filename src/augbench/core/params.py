@@ -49,6 +49,7 @@ class DatasetEntry(Entry):
 
     @property
     def options(self) -> Options:
+        """What the dataset itself validates: its cohorts among them."""
         return {"cohorts": self.cohorts, **(self.model_extra or {})}
 
 
@@ -140,7 +141,6 @@ class Comparison(Section):
     primary: Primary
     margins: dict[str, Annotated[float, Field(gt=0)]] = Field(description="equivalence margin per metric")
     alpha: float = Field(gt=0, lt=0.5)
-    bootstrap: int = Field(ge=200, le=10_000_000, description="resamples of patients and seeds")
 
 
 class Gate(Section):

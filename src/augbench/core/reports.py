@@ -16,7 +16,7 @@ from augbench.core.artifacts import read_bytes, write_bytes, write_csv, write_js
 from augbench.core.errors import UserError
 
 #: By file name, raised by one when a column or key changes its name, unit or meaning; the others are at `_SCHEMA`.
-_SCHEMAS: dict[str, int] = {}
+_SCHEMAS: dict[str, int] = {"comparison.csv": 3, "diff.json": 3, "gate.json": 3}
 _SCHEMA = 2
 COLUMN = "schema"
 _GZIP = ".gz"
@@ -42,6 +42,7 @@ def write_report_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def write_report_json(path: Path, content: Mapping[str, Any]) -> None:
+    """A JSON document that states its schema."""
     write_json(path, {**content, COLUMN: schema_of(path)})
 
 

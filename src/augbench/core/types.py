@@ -49,6 +49,7 @@ class LabelScheme:
 
     @property
     def views(self) -> tuple[str, ...]:
+        """Views in the order of the study."""
         return tuple(self.annotated)
 
 
@@ -87,6 +88,7 @@ class Frames:
 
     @property
     def image_size(self) -> int:
+        """Height and width in pixels."""
         return int(self.pairs.shape[-1])
 
     @property

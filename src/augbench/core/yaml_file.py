@@ -38,7 +38,7 @@ def load_yaml(path: Path) -> Any:
             "file is not valid YAML",
             got=str(error) or type(error).__name__,
             expected="plain YAML in UTF-8: mappings, lists, numbers and text",
-            remedy="correct the line; presets/ holds complete files",
+            remedy="correct the line; studies/smoke holds complete files",
             file=path,
         ) from error
 

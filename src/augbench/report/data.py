@@ -15,19 +15,20 @@ from augbench.report.display import Display
 from augbench.report.metric import Metric
 from augbench.report.rows import overall, records, sort_by
 from augbench.report.targets import Judge, Judged, flags
-from augbench.report.words import is_number
 
 if TYPE_CHECKING:
     from augbench.report.since import Since
 
 COMPARISON = [
     *("view", "structure", "metric", "arm", "reference_arm", "n_subjects", "mean_arm", "mean_reference"),
-    *("mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "sd_paired", "p_wilcoxon", "p_holm", "verdict"),
+    *("mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "sd_paired", "p_wilcoxon", "p_value", "verdict"),
+    *("p_adjusted", "endpoint", "seeds_unknown", "ratio", "ratio_low", "ratio_high"),
     *("median_arm", "q1_arm", "q3_arm", "median_reference", "q1_reference", "q3_reference", "n_undefined"),
     *("variation_arm", "variation_reference", "limited_by", "limited_share", "patients_needed", "seeds_needed"),
     "overall",
 ]
 PER_PATIENT = ["view", "structure", "metric", "arm", "generator_seed", "segmenter_seed", "subject_id", "value"]
+CONTRASTS = ["arm", "other", "mean_difference", "ci_low", "ci_high"]
 SITES = ["arm", "site", "metric", "mean"]
 DOSE = ["arm", "generator", "dose", "site", "metric", "mean", "ci_low", "ci_high"]
 AUDIT = ["generator", "seed", "axis", "title", "features", "value", "ci_low", "ci_high", "flag", "floor_value"]
@@ -38,6 +39,7 @@ COHORTS = ["cohort", "site", "subjects", "frames"]
 #: Columns without which a table is refused.
 REQUIRED = {
     "comparison": COMPARISON,
+    "contrasts": CONTRASTS,
     "per_patient": PER_PATIENT,
     "sites": SITES,
     "dose": DOSE,
@@ -69,6 +71,7 @@ class ReportData:
         provenance: `params` (nested), `versions`, `hardware`, `stages` (rows stage, seconds, peak_mib).
         comparison: reports/comparison.csv: one row per view, structure, metric and arm; `overall` marks the row that
             speaks for all of an arm's; verdict is one of the five words, or empty.
+        contrasts: reports/contrasts.csv: every two arms on the primary endpoint's metric.
         per_patient: reports/per_patient.csv.gz: one row per patient and trained network on the external cohort;
             generator_seed is empty without a generator.
         sites: reports/sites.csv, mean score per arm and cohort.
@@ -96,6 +99,7 @@ class ReportData:
     selection: str = "last"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     comparison: pd.DataFrame = field(default_factory=partial(empty, "comparison"))
+    contrasts: pd.DataFrame = field(default_factory=partial(empty, "contrasts"))
     per_patient: pd.DataFrame = field(default_factory=partial(empty, "per_patient"))
     sites: pd.DataFrame = field(default_factory=partial(empty, "sites"))
     dose: pd.DataFrame = field(default_factory=partial(empty, "dose"))
@@ -120,6 +124,7 @@ class ReportData:
 
     @cached_property
     def display(self) -> Display:
+        """Names, order and colours of this study."""
         structures = self.structures or sort_by(self.scored["structure"])
         study = self.study
         return Display(study.names, tuple(self.arms), tuple(self.views), tuple(structures), dict(study.colours))
@@ -142,11 +147,9 @@ class ReportData:
 
     @cached_property
     def overall(self) -> dict[str, dict[str, Any]]:
-        """Arm -> its overall row on the primary metric, with `ratio` to the reference arm and `ci_width`."""
+        """Arm -> its overall row on the primary metric, with `ci_width`."""
         rows = {str(row["arm"]): row for row in records(overall(self.of(self.metric.kind)))}
         for row in rows.values():
-            mean, reference = row["mean_arm"], row["mean_reference"]
-            row["ratio"] = mean / reference if is_number(mean) and is_number(reference) and reference else None
             row["ci_width"] = row["ci_high"] - row["ci_low"]
         return {arm: rows[arm] for arm in self.display.sort_arms(rows)}
 
@@ -158,4 +161,4 @@ class ReportData:
     @cached_property
     def targets(self) -> list[Judged]:
         """The study's targets, judged."""
-        return Judge(self.overall, self.flags, self.metric, self.display).judge(self.study.targets)
+        return Judge(self.overall, self.contrasts, self.flags, self.metric, self.display).judge(self.study.targets)

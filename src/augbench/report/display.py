@@ -30,20 +30,23 @@ class Display:
     chosen: dict[str, str] = field(default_factory=dict)
 
     def arm(self, key: str) -> str:
+        """Display name of an arm."""
         return self.names.arms.get(key, key)
 
     def view(self, key: str) -> str:
+        """Display name of a view."""
         return self.names.views.get(key, "all views" if key == ALL_VIEWS else key)
 
     def cohort(self, key: str) -> str:
+        """Display name of a cohort."""
         return self.names.cohorts.get(key, key)
 
     def place(self, view: str, structure: str) -> str:
-        """`4-chamber LV`, or `mean of all`: short, for tables and axes."""
+        """`<view> <key of the structure>`, or `mean of all`: short, for tables and axes."""
         return "mean of all" if view == ALL_VIEWS else f"{self.view(view)} {structure}"
 
     def spoken(self, view: str, structure: str) -> str:
-        """`4-chamber left ventricle`, for sentences."""
+        """`<view> <name of the structure>`, for sentences."""
         name = self.names.structures.get(structure, structure)
         return self.place(view, structure) if view == ALL_VIEWS else f"{self.view(view)} {name}"
 
@@ -54,6 +57,7 @@ class Display:
 
     @property
     def controls(self) -> list[Arm]:
+        """Arms of a control's role, as they are declared."""
         return [arm for arm in self.arms if arm.is_control]
 
     @property
@@ -63,6 +67,7 @@ class Display:
 
     @cached_property
     def by_name(self) -> dict[str, Arm]:
+        """Arms by name."""
         return {arm.name: arm for arm in self.arms}
 
     def sort_arms(self, keys: Iterable[str]) -> list[str]:

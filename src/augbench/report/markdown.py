@@ -8,7 +8,8 @@ import pandas as pd
 
 from augbench.report import tables
 from augbench.report.data import ReportData
-from augbench.report.rows import verdict_word
+from augbench.report.rows import text, verdict_word
+from augbench.report.verdicts import qualified
 from augbench.report.words import is_number, number
 
 
@@ -26,7 +27,18 @@ def summary(data: ReportData) -> str:
 
 def document(data: ReportData) -> dict[str, Any]:
     """The same numbers for machines: full precision, keys as in the tables, undefined as None."""
-    means = ("mean_arm", "mean_reference", "mean_difference", "ci_low", "ci_high", "ratio", "p_holm")
+    means = (
+        "mean_arm",
+        "mean_reference",
+        "mean_difference",
+        "ci_low",
+        "ci_high",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+        "p_value",
+        "p_adjusted",
+    )
     return {
         "title": data.study.title,
         "metric": data.metric.kind,
@@ -35,7 +47,12 @@ def document(data: ReportData) -> dict[str, Any]:
         "primary_arm": data.primary_arm,
         "reference_arm": data.display.reference,
         "arms": {
-            arm: {"role": data.display.by_name[arm].role, "verdict": verdict_word(row["verdict"]) or None}
+            arm: {
+                "role": data.display.by_name[arm].role,
+                "endpoint": row["endpoint"],
+                "verdict": verdict_word(row["verdict"]) or None,
+                "seeds_unknown": text(row["seeds_unknown"]) or None,
+            }
             | {name: _plain(row[name]) for name in means}
             for arm, row in data.overall.items()
             if arm in data.display.by_name
@@ -72,18 +89,19 @@ def _arms(data: ReportData) -> str:
 def _against(data: ReportData, row: dict[str, Any]) -> list[str]:
     metric = data.metric
     interval = f"{metric.difference(row['mean_difference'])} [{metric.interval(row['ci_low'], row['ci_high'])}]"
-    return [interval, verdict_word(row["verdict"])]
+    return [interval, qualified(row)]
 
 
 def _structures(data: ReportData, arm: str) -> str:
-    keys = ("place", "n", "mean_arm", "mean_reference", "difference", "ci", "p_holm", "verdict")
+    keys = ("place", "n", "mean_arm", "mean_reference", "difference", "ci", "p", "verdict")
     rows = tables.verdict_table(data.comparison, arm, data.metric, data.display)
     shown = [[row[key] for key in keys] for row in rows if not row["overall"]]
     reference = data.display.arm(data.display.reference)
-    head = ["structure", "n", "arm", reference, "difference", "95% CI", "p (Holm)", "verdict"]
+    head = ["structure", "n", "arm", reference, "difference", "95% CI", "p", "verdict"]
     return f"**{data.display.arm(arm)} against {reference}**\n\n{markdown_table(head, shown)}"
 
 
 def markdown_table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; `|` in a cell is escaped."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -37,6 +37,7 @@ class Metric:
 
     @property
     def direction(self) -> str:
+        """Which way is better, in words."""
         return "higher is better" if self.higher_is_better else "lower is better"
 
     @property
@@ -57,6 +58,7 @@ class Metric:
         return self.number(value) + (self._unit if words.is_number(value) else "")
 
     def difference(self, value: Any) -> str:
+        """A difference with its sign, one decimal finer than a mean."""
         return words.difference(value, self.decimals + 1)
 
     def interval(self, low: Any, high: Any) -> str:
@@ -64,6 +66,7 @@ class Metric:
         return words.interval(low, high, self.decimals + 1)
 
     def median_iqr(self, median: Any, q1: Any, q3: Any) -> str:
+        """`median [lower quartile, upper quartile]` in the metric's decimals."""
         return words.median_iqr(median, q1, q3, self.decimals)
 
     def loss(self, before: float, after: float) -> float:
@@ -71,6 +74,7 @@ class Metric:
         return before - after if self.higher_is_better else after - before
 
     def at_least_as_good(self, value: float, other: float) -> bool:
+        """Whether one mean is no worse than another, by the metric's direction."""
         return self.loss(other, value) <= 0
 
     def too_weak(self, reference: Any) -> bool:

@@ -9,7 +9,7 @@ from augbench.core.arms import Arm
 from augbench.report.data import ReportData
 from augbench.report.rows import single, sort_by
 from augbench.report.tables import verdict_counts
-from augbench.report.targets import MET, MISSED, UNKNOWN, Judged
+from augbench.report.targets import REFUTED, SHOWN, UNKNOWN, Judged
 from augbench.report.words import count, listed, number
 
 _LABELS = {
@@ -90,14 +90,17 @@ def the_reference(data: ReportData) -> str:
 
 
 def targets_sentence(targets: list[Judged]) -> str:
-    """`Of 8 targets, 6 were met and 2 missed: …`, each missed one with what was wanted and found."""
-    missed = [target for target in targets if target.status == MISSED]
+    """`Of 8 targets, 5 were shown, 1 refuted and 2 not shown: …`, each of the others with what was wanted and found."""
     unknown = sum(target.status == UNKNOWN for target in targets)
-    met = sum(target.status == MET for target in targets)
-    verb = "was" if met == 1 else "were"
-    text = f"Of {len(targets)} targets, {met or 'none'} {verb} met and {len(missed) or 'none'} missed"
-    if missed:
-        text += ": " + "; ".join(f"{one.name} (wanted {one.wanted}, found {one.found})" for one in missed)
+    shown, refuted = (sum(target.status == status for target in targets) for status in (SHOWN, REFUTED))
+    others = [target for target in targets if target.status not in (SHOWN, UNKNOWN)]
+    text = (
+        f"Of {len(targets)} targets, {shown or 'none'} {'was' if shown == 1 else 'were'} shown, {refuted or 'none'} "
+        f"refuted and {len(others) - refuted or 'none'} not shown"
+    )
+    if others:
+        said = (f"{one.name} ({one.status}: wanted {one.wanted}, found {one.found})" for one in others)
+        text += ": " + "; ".join(said)
     return text + (f". {unknown} could not be judged in this run." if unknown else ".")
 
 
@@ -130,9 +133,9 @@ def _control_audit(data: ReportData, arm: Arm) -> dict[str, str]:
         return {"audit": "not made", "css": ""}
     if arm.role == "negative control":
         blind = "not flagged: the audit is blind to copies and its other answers are worth nothing"
-        return {"audit": "flagged, as it must be", "css": "met"} if flag else {"audit": blind, "css": "missed"}
+        return {"audit": "flagged, as it must be", "css": "shown"} if flag else {"audit": blind, "css": "refuted"}
     alarm = "flagged: a false alarm if it holds no training frame"
-    return {"audit": alarm, "css": "flagged"} if flag else {"audit": "not flagged, as it should be", "css": "met"}
+    return {"audit": alarm, "css": "flagged"} if flag else {"audit": "not flagged, as it should be", "css": "shown"}
 
 
 def selection(data: ReportData) -> str:

@@ -48,6 +48,11 @@ def ordered(
     return comparison.iloc[order].reset_index(drop=True)
 
 
+def text(cell: object) -> str:
+    """A cell of words, `` where a file has none."""
+    return cell if isinstance(cell, str) else ""
+
+
 def verdict_word(verdict: object) -> str:
     """The verdict if it is one of the five, otherwise `` (undefined: too few patients)."""
     return verdict if isinstance(verdict, str) and verdict in VERDICT_COLOURS else ""

@@ -10,6 +10,7 @@ import pandas as pd
 
 from augbench.core.study import Names
 from augbench.report import words
+from augbench.report.verdicts import qualified
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,15 @@ def _cells(row: Mapping[Any, Any]) -> dict[str, Any]:
         "difference": words.difference(row["mean_difference"]),
         "ci": words.interval(row["ci_low"], row["ci_high"]),
         "ci90": words.interval(row["ci90_low"], row["ci90_high"]),
-        "p": words.p_value(row["p_holm"]),
-        "verdict": word,
+        "p": words.p_value(row["p_adjusted"]),
+        "verdict": word if row["n_changed"] == 0 else qualified(dict(row)) or word,
         "css": word.split()[-1],
         "changed": int(row["n_changed"]),
     }
 
 
 def title(since: Since) -> str:
+    """Heading of the page: head since base."""
     return f"{since.head} since {since.base}"
 
 
@@ -100,14 +102,14 @@ def patients(since: Since) -> str:
 def how(since: Since, metric: str) -> str:
     """How the numbers came about, in one sentence."""
     return (
-        f"{since.titles[metric]}, head minus base, paired by patient and seed; 95% CI by a bootstrap over patients and "
-        f"seeds; p by Wilcoxon with Holm correction; equivalent means the 90% CI lies within "
-        f"±{since.margins[metric]:g}."
+        f"{since.titles[metric]}, head minus base, paired by patient and seed; 95% CI and p from the variance between "
+        f"patients and trainings, p after Holm correction unless of the primary endpoint; equivalent means the 90% CI "
+        f"lies within ±{since.margins[metric]:g}."
     )
 
 
 def seeds_note(table: pd.DataFrame) -> str:
     """Names the arms of a `Since.table` whose seeds could not be paired; empty when all were."""
-    apart = table[table["seeds"].str.endswith("apart")].drop_duplicates("arm")
+    apart = table[table["seeds"].str.endswith("differ")].drop_duplicates("arm")
     parts = [f"{arm} ({seeds})" for arm, seeds in zip(apart["arm"], apart["seeds"], strict=True)]
     return f"seeds changed: {', '.join(parts)}" if parts else ""

@@ -13,7 +13,7 @@ from augbench.report.display import Display
 from augbench.report.metric import Metric
 from augbench.report.rows import ALL_VIEWS, ordered, records, single, sort_by, verdict_word
 from augbench.report.targets import FLAGGED, NOT_FLAGGED, is_flagged
-from augbench.report.verdicts import needed, verdict_sentence
+from augbench.report.verdicts import needed, qualified, verdict_sentence
 from augbench.report.words import p_value
 
 AXES = ("fidelity", "coverage", "utility", "privacy")
@@ -90,9 +90,9 @@ def verdict_table(comparison: pd.DataFrame, arm: str, metric: Metric, display: D
                 "ci": metric.interval(row["ci_low"], row["ci_high"]),
                 "ci90": metric.interval(row["ci90_low"], row["ci90_high"]),
                 "sd": words.number(row["sd_paired"], metric.decimals + 1),
-                "p_holm": p_value(row["p_holm"]),
+                "p": p_value(row["p_adjusted"]),
                 "needed": needed(row) or words.NOTHING,
-                "verdict": word or words.NOTHING,
+                "verdict": qualified(row) or words.NOTHING,
                 "word": word,
                 "css": word.split()[-1] if word else "",
                 "sentence": verdict_sentence(row, metric, display),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 
 def environment() -> Environment:
+    """Jinja with the page's templates and autoescape on."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(

@@ -7,8 +7,10 @@ from typing import Any
 from augbench.report.colours import NEGLIGIBLE
 from augbench.report.display import Display
 from augbench.report.metric import Metric
-from augbench.report.rows import verdict_word
+from augbench.report.rows import text, verdict_word
 from augbench.report.words import count, is_number, p_value
+
+UNKNOWN = "seed variance unknown"
 
 
 def verdict_sentence(row: dict[str, Any], metric: Metric, display: Display) -> str:
@@ -20,17 +22,34 @@ def verdict_sentence(row: dict[str, Any], metric: Metric, display: Display) -> s
     above, below = ("above", "below") if metric.higher_is_better else ("below", "above")
     reason = {
         "equivalent": f"the 90% CI lies within {metric.margin_text}",
-        NEGLIGIBLE: f"the 95% CI leaves out 0, the 90% CI lies within {metric.margin_text}",
-        "better": f"the whole 95% CI lies {above} 0",
-        "worse": f"the whole 95% CI lies {below} 0",
+        NEGLIGIBLE: f"different from 0 ({_tested(row)}), the 90% CI lies within {metric.margin_text}",
+        "better": f"the whole 95% CI lies {above} 0 ({_tested(row)})",
+        "worse": f"the whole 95% CI lies {below} 0 ({_tested(row)})",
     }.get(word) or _undecided(row)
     found = f"{metric.difference(row['mean_difference'])} ({metric.interval(row['ci_low'], row['ci_high'])})"
-    return f"{name}: {word}, {found}; {reason}."
+    unknown = f"; one seed of the {lacking(row)} was run, so {UNKNOWN}" if lacking(row) else ""
+    return f"{name}: {qualified(row)}, {found}; {reason}{unknown}."
+
+
+def qualified(row: dict[str, Any]) -> str:
+    """The verdict word; in a row that is blind to a kind of seeds, with that said."""
+    word = verdict_word(row["verdict"])
+    return f"{word} ({UNKNOWN})" if word and lacking(row) else word
+
+
+def lacking(row: dict[str, Any]) -> str:
+    """Whose seeds are unknown: `generator`, `segmenter`, `generator and segmenter`, or nothing."""
+    return text(row.get("seeds_unknown")).replace(" seeds", "")
+
+
+def _tested(row: dict[str, Any]) -> str:
+    corrected = "" if row.get("endpoint") == "primary" else " after Holm correction"
+    return f"p {p_value(row['p_adjusted'])}{corrected}"
 
 
 def _undecided(row: dict[str, Any]) -> str:
     if row["ci_low"] > 0 or row["ci_high"] < 0:
-        return f"the 95% CI leaves out 0, but p is {p_value(row['p_holm'])} after Holm correction"
+        return f"the 95% CI leaves out 0, but p is {p_value(row['p_adjusted'])} after Holm correction"
     source = row.get("limited_by")
     if not isinstance(source, str) or not source:
         return "the data decide neither way"

@@ -59,6 +59,7 @@ def significant(value: Any, digits: int = 3) -> str:
 
 
 def count(value: Any) -> str:
+    """A whole number with thousands separated, or a dash where there is none."""
     return f"{int(value):,}" if is_number(value) else NOTHING
 
 

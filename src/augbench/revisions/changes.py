@@ -36,6 +36,7 @@ class Delta:
 
     @classmethod
     def of(cls, base: Iterable[str], head: Iterable[str]) -> Delta:
+        """What only one of two collections holds."""
         old, new = list(dict.fromkeys(base)), list(dict.fromkeys(head))
         return cls(tuple(name for name in old if name not in new), tuple(name for name in new if name not in old))
 

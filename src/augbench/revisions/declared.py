@@ -22,6 +22,7 @@ class _Lenient(BaseModel):
 
 class _Arm(_Lenient):
     role: str
+    generator: str = ""
 
 
 class _Arms(_Lenient):
@@ -48,6 +49,11 @@ class Declared(_Lenient):
     def roles(self) -> dict[str, str]:
         """Arm -> role."""
         return {name: arm.role for name, arm in {**self.arms.patients, **self.arms.generated}.items()}
+
+    @property
+    def generators(self) -> dict[str, str]:
+        """Arm -> its generator, of the arms that have one."""
+        return {name: arm.generator for name, arm in self.arms.generated.items() if arm.generator}
 
     @property
     def controls(self) -> list[str]:

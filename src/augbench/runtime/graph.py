@@ -12,15 +12,15 @@ from augbench.runtime.one_run import in_use
 def stage_graph(targets: list[str]) -> nx.DiGraph[str]:
     """Stages needed for `targets` (none: all), with an edge from each stage to those that depend on it."""
     from dvc.repo import Repo
+    from dvc.repo.index import Index
 
     with Repo() as repo:
-        whole = repo.index.graph
-        # Other studies of the repository have pipelines of their own.
-        own = [stage for stage in whole if Path(stage.path).parent == Path.cwd()]
+        # Of this file alone: another study of the repository may be half-written.
+        whole = Index.from_file(repo, str(Path.cwd() / "dvc.yaml")).graph
         named = nx.DiGraph()
-        named.add_nodes_from(stage.addressing for stage in own)
+        named.add_nodes_from(stage.addressing for stage in whole)
         # DVC's edges point from a stage to what it depends on.
-        named.add_edges_from((need.addressing, stage.addressing) for stage, need in whole.subgraph(own).edges)
+        named.add_edges_from((need.addressing, stage.addressing) for stage, need in whole.edges)
         if not targets:
             return named
         wanted = {stage.addressing for target in targets for stage in repo.stage.collect(target)}

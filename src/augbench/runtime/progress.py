@@ -29,6 +29,7 @@ class Progress:
             self._print(now)
 
     def finish(self) -> None:
+        """Show the final counts."""
         self._print(time.monotonic())
 
     def _print(self, now: float) -> None:

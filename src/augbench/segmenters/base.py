@@ -69,6 +69,7 @@ class Segmenter(Component):
 
 
 def require_size(image_size: int, divisor: int, network: str) -> None:
+    """Raises UserError unless `image_size` is a multiple of `divisor`."""
     from augbench.core.errors import UserError
 
     if image_size % divisor or image_size < divisor:

@@ -78,6 +78,7 @@ def distinct_segmenters(params: Params) -> dict[str, Segmenter]:
 
 
 def segmenter_key(arm: Arm) -> str:
+    """What tells two segmenters of a study apart: kind and options."""
     return f"{arm.segmenter} {json.dumps(arm.segmenter_options, sort_keys=True)}"
 
 

@@ -8,45 +8,44 @@ from typing import Any
 import pandas as pd
 
 from augbench.comparison.components import variance_table
-from augbench.comparison.rows import Rules
+from augbench.comparison.rows import Endpoint, Rules
 from augbench.comparison.summary import (
     ARM_COLUMNS,
     DEVELOPMENT_COLUMNS,
-    Endpoint,
     dose_response,
     headline,
     site_means,
 )
-from augbench.comparison.table import compare
+from augbench.comparison.table import compare, contrasts
 from augbench.comparison.unit import PER_PATIENT_COLUMNS, PER_PATIENT_TEXT, require_per_patient
 from augbench.core import layout
 from augbench.core.arms import CONTROL_ROLES, REFERENCE
 from augbench.core.component import create
 from augbench.core.params import Params
 from augbench.core.reports import read_report_table, write_report_json, write_report_table
-from augbench.core.seeding import child_rng
 from augbench.scores.base import SegmentationScore
 
 
 def run(params: Params) -> None:
+    """Write the tables of differences, doses, sites and variances, and the headline of the primary endpoint."""
     per_patient, arms = read_per_patient(), read_arms()
-    table = compare(
-        per_patient,
-        rules_of(
-            scores_of(params.evaluation.metrics),
-            margins=params.comparison.margins,
-            alpha=params.comparison.alpha,
-            n_boot=params.comparison.bootstrap,
-            controls=list(arms.loc[arms["role"].isin(CONTROL_ROLES), "arm"]),
-        ),
-        reference_arm=arms.loc[arms["role"] == REFERENCE, "arm"].item(),
-        rng=child_rng(params.seed, "compare"),
-    )
     primary = Endpoint(params.comparison.primary.metric, params.comparison.primary.arm)
+    rules = rules_of(
+        scores_of(params.evaluation.metrics),
+        margins=params.comparison.margins,
+        alpha=params.comparison.alpha,
+        primary=primary,
+        controls=list(arms.loc[arms["role"].isin(CONTROL_ROLES), "arm"]),
+    )
+    generators = dict(zip(arms["arm"], arms["generator"], strict=True))
+    reference = arms.loc[arms["role"] == REFERENCE, "arm"].item()
+    table = compare(per_patient, rules, reference_arm=reference, generators=generators)
+    between = contrasts(per_patient, rules, metric=primary.metric, generators=generators)
     external = params.evaluation.external
     development = [read_development(cohort) for cohort in params.evaluation.development]
     sites = site_means(table, development, metric=primary.metric, external=external)
     write_report_table(layout.COMPARISON, table)
+    write_report_table(layout.CONTRASTS, between)
     write_report_table(layout.VARIANCE, variance_table(per_patient))
     write_report_table(layout.SITES, sites)
     write_report_table(layout.DOSE_RESPONSE, dose_response(sites, table, arms, external=external))
@@ -68,12 +67,15 @@ def scores_of(metrics: Mapping[str, dict[str, Any]]) -> dict[str, SegmentationSc
 
 
 def read_per_patient() -> pd.DataFrame:
+    """External scores of patients (`unit.PER_PATIENT_COLUMNS`), checked."""
     return require_per_patient(read_report_table(layout.PER_PATIENT, PER_PATIENT_COLUMNS, text=PER_PATIENT_TEXT))
 
 
 def read_arms() -> pd.DataFrame:
+    """What every arm is (`summary.ARM_COLUMNS`)."""
     return read_report_table(layout.ARMS, ARM_COLUMNS, text=[name for name in ARM_COLUMNS if name != "dose"])
 
 
 def read_development(cohort: str) -> pd.DataFrame:
+    """Mean scores of every run on a development cohort (`summary.DEVELOPMENT_COLUMNS`)."""
     return read_report_table(layout.development(cohort), DEVELOPMENT_COLUMNS, text=DEVELOPMENT_COLUMNS[:-1])

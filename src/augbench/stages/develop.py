@@ -15,6 +15,11 @@ from augbench.stages.scoring import Scoring, mean_over_frames
 
 
 def run(params: Params, cohort: str) -> None:
+    """Score every run on `cohort`.
+
+    Raises:
+        UserError: choices are not made on this cohort.
+    """
     if cohort not in params.evaluation.development:
         raise UserError(
             f"choices are not made on cohort '{cohort}'",

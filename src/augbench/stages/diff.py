@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from augbench.comparison.revision import revision_table
+from augbench.comparison.rows import Endpoint
 from augbench.core.artifacts import write_text
 from augbench.core.errors import UserError
 from augbench.core.layout import STUDY
 from augbench.core.reports import schema_of
-from augbench.core.seeding import child_rng
 from augbench.core.study import Names, read_study
 from augbench.report.since import Since, seeds_note
 from augbench.revisions.changes import Changes, changes, notes, require_comparable
@@ -90,10 +90,9 @@ def compare_revisions(base: RevisionReports, head: RevisionReports, found: Chang
             scores,
             margins=judging.margins,
             alpha=judging.alpha,
-            n_boot=judging.bootstrap,
+            primary=Endpoint(judging.primary.metric, judging.primary.arm),
             controls=head.declared.controls,
         ),
-        rng=child_rng(head.declared.seed, "diff"),
     )
     return Since(
         base=base.label,

@@ -85,8 +85,7 @@ class _Work:
     def alone(self) -> float:
         """Of stages beside which nothing runs: prepare, evaluate, compare, report."""
         draw = self._frames * (self._draw or _IMPORT_SECONDS)
-        compare = _COMPARE_SECONDS * self._params.comparison.bootstrap / 10_000
-        return 4 * _START_SECONDS + draw + self._scoring() + compare + _REPORT_SECONDS
+        return 4 * _START_SECONDS + draw + self._scoring() + _COMPARE_SECONDS + _REPORT_SECONDS
 
     def parallel(self, fits: dict[str, float]) -> float:
         """Of all other stages, given the seconds of one fit of each generator."""

@@ -17,6 +17,7 @@ from augbench.stages.scoring import Scoring
 
 
 def run(params: Params) -> None:
+    """Score every run on the external cohort: per frame for DVC, per patient for git."""
     frames = read_frames(layout.cohort(params.evaluation.external))
     primary = params.comparison.primary
     shown = [arm.runs[0] for arm in (reference_arm(params), arm_named(params, primary.arm))]

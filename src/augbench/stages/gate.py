@@ -69,6 +69,7 @@ def judge(base: str, head: str | None, inconclusive: str | None = None) -> dict[
         alpha=alpha,
         floors=new.declared.gating().floors,
         controls=old.declared.controls,
+        generators=old.declared.generators,
     )
     files = [f"file {path}" for path in old.files if Path(path).parent == REPORTS and path not in new.files]
     result = replace(result, missing=(*files, *result.missing))

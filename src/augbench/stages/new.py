@@ -48,7 +48,10 @@ _README = {
 }
 _IGNORED = (
     "/.augbench/\n"
-    + "".join(f"/data/{name}/\n" for name in ("cohort", "generators", "synthetic", "models", "predictions", "scores"))
+    + "".join(
+        f"/data/{name}/\n"
+        for name in ("cohort", "generators", "synthetic", "models", "predictions", "scores", "sheets")
+    )
     + "*.tmp\n"
 )
 
@@ -89,7 +92,7 @@ def write_study(name: str, like: str, settings: list[str]) -> Written:
     _require_absent(target)
     made_by = " ".join([f"augbench new {name} --like {like}", *(f"--set {json.dumps(text)}" for text in settings)])
     text = _params_text(root, base, parse_settings(settings), f"# Made by: {made_by}\n")
-    return _write(root, target, base, text)
+    return _write(root, target, base, text, shared=("raw_data",))
 
 
 def write_try(settings: list[str]) -> Written:
@@ -103,12 +106,13 @@ def write_try(settings: list[str]) -> Written:
     root, base = repository(), Path.cwd()
     made_by = " ".join(f"--set {json.dumps(text)}" for text in settings)
     text = _params_text(root, base, parse_settings(settings), f"# Made by: augbench repro {made_by}\n")
-    digest = hashlib.sha256(json.dumps(yaml.safe_load(text), sort_keys=True).encode()).hexdigest()[:_DIGITS]
+    values = parse_yaml(text.encode(), base / PARAMS_FILE)
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:_DIGITS]
     stem = "root" if base == root else base.name.removeprefix(TRY_PREFIX)
     target = root / STUDIES / f"{TRY_PREFIX}{stem}-{digest}"
     if not target.exists():
-        return _write(root, target, base, text)
-    if parse_yaml(read_bytes(target / PARAMS_FILE), target / PARAMS_FILE) != yaml.safe_load(text):
+        return _write(root, target, base, text, shared=("raw_data", "label_source"))
+    if parse_yaml(read_bytes(target / PARAMS_FILE), target / PARAMS_FILE) != values:
         raise UserError(
             "the study of these settings was edited",
             got=f"other values in {target.relative_to(root)}",
@@ -167,8 +171,12 @@ def _valid(text: str) -> Params:
     return params
 
 
-def _write(root: Path, target: Path, base: Path, text: str) -> Written:
-    """The folder at once: a study is never there by half."""
+def _write(root: Path, target: Path, base: Path, text: str, shared: tuple[str, ...]) -> Written:
+    """The folder at once: a study is never there by half.
+
+    Args:
+        shared: parameters that name a folder within `base` which the new study reads too.
+    """
     words = read_bytes(base / STUDY)
     try:
         Study(**parse_yaml(words, base / STUDY))
@@ -179,25 +187,18 @@ def _write(root: Path, target: Path, base: Path, text: str) -> Written:
         write_text(folder / PARAMS_FILE, text)
         write_bytes(folder / STUDY, words)
         if is_checkout(root):
-            _link_pipeline(root, base, folder)
+            own = base / PIPELINE
+            # A copy: DVC does not follow links inside a git revision.
+            write_bytes(folder / PIPELINE, read_bytes(own if own.is_file() else root / PIPELINE))
         else:
             write_text(folder / PIPELINE, _installed_pipeline(base))
             write_text(folder / VERSION_FILE, version_text())
             write_text(folder / ".gitignore", _IGNORED)
-        _write_readmes(folder, _valid(text))
+        params = _valid(text)
+        for key in _README:
+            source = base / getattr(params, key) if key in shared else None
+            _make_input(folder, target, Path(getattr(params, key)), source, _README[key])
     return Written(target, notes)
-
-
-def _link_pipeline(root: Path, base: Path, folder: Path) -> None:
-    """The root's pipeline by a link; a study like one with a pipeline of its own gets a copy of that."""
-    own = base / PIPELINE
-    if base != root and own.is_file() and not own.is_symlink():
-        write_bytes(folder / PIPELINE, read_bytes(own))
-        return
-    try:
-        (folder / PIPELINE).symlink_to(Path("../..") / PIPELINE)
-    except OSError:  # Windows lets few users make links
-        write_bytes(folder / PIPELINE, read_bytes(root / PIPELINE))
 
 
 def _installed_pipeline(base: Path) -> str:
@@ -231,12 +232,20 @@ def _replace_source(stage: dict[str, Any]) -> None:
         stage["deps"] = [str(VERSION_FILE), *kept]
 
 
-def _write_readmes(folder: Path, params: Params) -> None:
-    """Folders of the user's that stages depend on; git keeps none that is empty."""
-    for key, text in _README.items():
-        place = Path(getattr(params, key))
-        if place.parts[:1] == ("data",) and place.parts[1:2] in {("raw",), ("labels",)}:
-            write_text(folder / place / "README.md", text)
+def _make_input(folder: Path, target: Path, place: Path, source: Path | None, text: str) -> None:
+    """A folder of the user's that stages depend on: a link where the other study has files in it, else a page.
+
+    Args:
+        folder: where the study is being written; it becomes `target`.
+        place: relative to it; what lies elsewhere is the user's own.
+    """
+    if place.parts[:1] != ("data",) or place.parts[1:2] not in {("raw",), ("labels",)}:
+        return
+    if source is not None and source.is_dir() and any(path.name != "README.md" for path in source.iterdir()):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).symlink_to(os.path.relpath(source, (target / place).parent), target_is_directory=True)
+    else:
+        write_text(folder / place / "README.md", text)
 
 
 def _prepare_repository(root: Path) -> list[str]:

@@ -18,6 +18,11 @@ from augbench.stages.check import check_components
 
 
 def run(params: Params) -> None:
+    """Make every cohort of the study.
+
+    Raises:
+        UserError: a component, a cohort or a mask cannot be used; nothing is written then.
+    """
     check_components(params)
     dataset = create(Dataset, params.dataset.kind, params.dataset.options)
     cohorts = dataset.cohorts(params.image_size, tuple(params.views), params.seed, progress)

@@ -78,7 +78,12 @@ def results(params: Params) -> ReportData:
         primary_arm=params.comparison.primary.arm,
         external=params.evaluation.external,
         selection=params.training.selection,
-        comparison=read_report_table(layout.COMPARISON, tables.REQUIRED["comparison"], text=(*place, "reference_arm")),
+        comparison=read_report_table(
+            layout.COMPARISON,
+            tables.REQUIRED["comparison"],
+            text=(*place, "reference_arm", "endpoint", "seeds_unknown"),
+        ),
+        contrasts=read_report_table(layout.CONTRASTS, tables.CONTRASTS, text=("arm", "other")),
         per_patient=read_report_table(layout.PER_PATIENT, tables.PER_PATIENT, text=(*place, *_IDENTITY)),
         sites=read_report_table(layout.SITES, tables.SITES, text=("arm", "site", "metric")),
         dose=read_report_table(layout.DOSE_RESPONSE, tables.DOSE, text=("arm", "generator", "site", "metric")),

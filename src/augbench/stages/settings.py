@@ -69,7 +69,7 @@ def apply_settings(text: str, settings: list[Setting]) -> str:
                 "a value that no other place refers to",
                 "set its keys one by one",
             ) from error
-        for key in _path(yaml.compose(edited, Loader=yaml.SafeLoader), setting.key):
+        for key in _path(_composed(edited), setting.key):
             content = content[key]
         if content != setting.value:
             raise _refused(f"'{setting.key}' cannot be set this way", content, str(setting.value), "edit the file")
@@ -79,7 +79,7 @@ def apply_settings(text: str, settings: list[Setting]) -> str:
 
 def _apply(text: str, setting: Setting) -> str:
     """A text with one value replaced, or added where the key came by a merge (`<<: *other`)."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = _composed(text)
     *parents, last = _path(root, setting.key)
     section = root
     for depth, key in enumerate(parents):
@@ -105,6 +105,16 @@ def _apply(text: str, setting: Setting) -> str:
     # A block sequence may stand as far left as its key; what replaces it must be further in.
     indent = "  " if value_node.start_mark.line > key_node.start_mark.line else ""
     return text[:start] + indent + _flow(setting.value) + text[end:]
+
+
+def _composed(text: str) -> yaml.Node:
+    """The nodes of a YAML text, with the places where they are written."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is None:
+        raise _refused(
+            "there is nothing to set", "an empty file", "a mapping of parameters", "start from a whole study"
+        )
+    return root
 
 
 def _path(root: yaml.Node, dotted: str) -> list[str]:

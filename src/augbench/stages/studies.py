@@ -14,10 +14,12 @@ from augbench.core.errors import UserError
 from augbench.core.layout import LOCK, METRICS, PROVENANCE, STUDY
 from augbench.core.params import PARAMS_FILE, Params, read_params
 from augbench.core.study import read_study
+from augbench.runtime.running import running_stages
 from augbench.stages.places import PIPELINE, TRY_PREFIX, local_studies, repository
 from augbench.stages.repro import WHOLE_RUN
 
-NEVER_RUN, UP_TO_DATE, ABSENT, STALE, BROKEN = "never run", "up to date", "up to date, data not here", "stale", "broken"
+NEVER_RUN, UP_TO_DATE, ABSENT = "never run", "up to date", "up to date, data not here"
+RUNNING, STALE, BROKEN = "running", "stale", "broken"
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,13 @@ def _row(name: str, folder: Path, state: str) -> Row:
 
 
 def _headline(params: Params, folder: Path) -> tuple[str, tuple[float, float, float] | None]:
-    """Verdict and difference of the primary arm; reports of another form, or none, have neither."""
-    found = _json(folder / METRICS)
-    arm = found.get(params.comparison.primary.arm)
-    if not isinstance(arm, dict):
+    """Verdict and difference of the primary endpoint; reports of another form, arm or metric have neither."""
+    found, primary = _json(folder / METRICS), params.comparison.primary
+    if found.get("arm") != primary.arm or primary.metric not in found:
         return "", None
-    numbers = [arm.get(key) for key in ("difference", "ci_low", "ci_high")]
+    numbers = [found.get(key) for key in ("difference", "ci_low", "ci_high")]
     whole = all(isinstance(number, (int, float)) for number in numbers)
-    return str(arm.get("verdict") or ""), (numbers[0], numbers[1], numbers[2]) if whole else None  # type: ignore[return-value]
+    return str(found.get("verdict") or ""), (numbers[0], numbers[1], numbers[2]) if whole else None  # type: ignore[return-value]
 
 
 def _seconds(folder: Path) -> float | None:
@@ -109,20 +110,27 @@ def _states(root: Path, studies: dict[str, Path]) -> dict[str, str]:
         return dict.fromkeys(studies, NEVER_RUN)
     from dvc.repo import Repo
 
-    with chdir(root), Repo(str(root)) as repo, repo.lock:
+    with Repo(str(root)) as repo:
         return {name: _state(repo, folder) for name, folder in studies.items()}
 
 
 def _state(repo: Any, folder: Path) -> str:
     """What DVC says of the stages in one dvc.yaml."""
+    with chdir(folder):
+        if busy := running_stages():  # asked now, DVC would hold files that they are about to write
+            return f"{RUNNING}: {', '.join(name for name, _, _ in busy)}"
     if not (folder / PIPELINE).is_file() or not (folder / LOCK).is_file():
         return NEVER_RUN
     from dvc.exceptions import DvcException
+    from dvc.lock import LockError
     from dvc.repo.index import Index
 
     try:
         stages = Index.from_file(repo, str(folder / PIPELINE)).stages
-        changed = [entries for stage in stages for entries in stage.status().values()]
+        with chdir(folder), repo.lock:
+            changed = [entries for stage in stages for entries in stage.status().values()]
+    except LockError:
+        return RUNNING
     except DvcException as error:
         return f"{BROKEN}: {str(error).splitlines()[0]}"
     if not changed:

@@ -21,13 +21,20 @@ class Phase(Protocol):
     """A part of the training, as `regimes.base.Phase` states it."""
 
     @property
-    def until(self) -> float: ...
+    def until(self) -> float:
+        """Where it ends, as a share of all steps."""
+
     @property
-    def real(self) -> int: ...
+    def real(self) -> int:
+        """Real frames in the pool."""
+
     @property
-    def synthetic(self) -> int: ...
+    def synthetic(self) -> int:
+        """Synthetic frames in the pool."""
+
     @property
-    def real_share(self) -> float | None: ...
+    def real_share(self) -> float | None:
+        """Share of real frames in every batch; None: drawn from the whole pool."""
 
 
 class Rows(Protocol):

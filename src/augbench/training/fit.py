@@ -46,10 +46,12 @@ class SegmentationModule(pl.LightningModule):
         self._loss = DiceCELoss(softmax=True, to_onehot_y=True, batch=True, include_background=False)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Loss of one batch of images (n, 1, H, W) and label maps (n, 1, H, W)."""
         images, labels = batch
         return self._loss(self.network(images.contiguous(memory_format=torch.channels_last)), labels)
 
     def configure_optimizers(self) -> Any:
+        """The optimiser and its one-cycle schedule, as of the checkpoint where there is one."""
         params = self._params
         optimiser: torch.optim.Optimizer
         if params.optimiser == "muon":

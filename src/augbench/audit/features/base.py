@@ -6,7 +6,7 @@ Numbers from different extractors are different numbers: the extractor's name go
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -43,6 +43,26 @@ class FeatureExtractor(Component):
         Args:
             encode: features of the study's network; None only where `needs_network` is False.
         """
+
+    def targets(self, images: Pairs, encode: Encode | None) -> NDArray[np.floating]:
+        """(n, e) of real images (n, H, W), as neighbours are looked for among them; e need not be d of `extract`."""
+        return self.extract(images, encode)
+
+    def queries(self, images: Pairs, encode: Encode | None) -> Iterator[NDArray[np.floating]]:
+        """(n, e) of generated images (n, H, W) under one transform after the other that may hide a copy.
+
+        Features of a network are averaged over space and its input over grey levels, so shifts and brightness move
+        them little; flips do, and are undone here.
+        """
+        for flipped in flips(images):
+            yield self.extract(flipped, encode)
+
+
+def flips(images: Pairs) -> Iterator[Pairs]:
+    """Images (n, H, W) as they are, left to right, upside down, and both."""
+    for rows in (slice(None), slice(None, None, -1)):
+        for columns in (slice(None), slice(None, None, -1)):
+            yield np.ascontiguousarray(images[:, rows, columns])
 
 
 class NetworkEncoder:

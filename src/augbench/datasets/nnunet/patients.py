@@ -31,6 +31,7 @@ class FolderCohort(Cohort):
 
     @property
     def takes_the_rest(self) -> bool:
+        """Whether it takes all patients that the others of its folder leave."""
         return self.share is None and self.subjects is None
 
     @property

@@ -67,6 +67,7 @@ class Trainer:
 
     @property
     def scale(self) -> Scale:
+        """Where the schedule stands after the images shown so far."""
         return self.model.schedule(self.images, self.spec.image_size)
 
     def step(self, *, measure: bool = False) -> None:
