@@ -112,7 +112,7 @@ class Augmentation(Section):
 
     probability: Fraction
     rotation_deg: float = Field(ge=0, le=180, description="rotation drawn from +- this")
-    scaling: float = Field(ge=0, le=0.9, description="zoom drawn from 1 +- this")
+    scaling: Fraction = Field(description="zoom drawn from [1 / (1 + this), 1 + this], evenly in its logarithm")
     translation: Fraction = Field(description="shift drawn from +- this fraction of the image size")
     gamma: float = Field(ge=1, le=5, description="gamma drawn from [1/this, this]")
     blur_px: float = Field(ge=0, le=5, description="Gaussian sigma drawn from [0, this]")

@@ -86,7 +86,8 @@ def _affine(draws: Draws, params: Augmentation, shape: torch.Size) -> Tensor:
     """Sampling grid (n, H, W, 2) of a rotation, zoom and shift of each frame."""
     on = draws.chosen(params.probability)
     angle = math.radians(params.rotation_deg) * draws.uniform(-1, 1) * on
-    zoom = 1 + params.scaling * draws.uniform(-1, 1) * on
+    # Evenly in the logarithm: as often half as large as twice as large.
+    zoom = torch.exp(math.log1p(params.scaling) * draws.uniform(-1, 1) * on)
     # The grid's unit is half an image.
     right, down = (2 * params.translation * draws.uniform(-1, 1) * on for _ in range(2))
     cosine, sine = torch.cos(angle) / zoom, torch.sin(angle) / zoom
