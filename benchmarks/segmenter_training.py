@@ -35,24 +35,28 @@ from augbench.training.fit import Pool, fit, predict
 
 _ROOT = Path(__file__).parent.parent
 _COHORTS = ("segmenter", "internal", "development")
-_BASIC = {"kind": "monai_unet", "features": [16, 16, 32, 64, 128, 16]}
+_TWO_CONVOLUTIONS = {"kind": "monai_unet", "features": [16, 16, 32, 64, 128, 16]}
 
-#: What is changed in params.yaml's sections; `segmenter` replaces the arm's network.
+#: What is changed in params.yaml's sections; `segmenter` replaces the arm's network, `steps` is a factor.
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "default": {},
     "half the steps": {"training": {"steps": 0.5}},
     "twice the steps": {"training": {"steps": 2.0}},
-    "two convolutions a level": {"segmenter": _BASIC, "training": {"steps": 0.6}},
+    "adamw": {"training": {"optimiser": "adamw", "learning_rate": 1e-2, "weight_decay": 1e-4}},
+    "learning rate x 2": {"training": {"learning_rate": 0.1}},
     "batches of 4": {"training": {"batch_size": 4, "steps": 2.0}},
     "batches of 16": {"training": {"batch_size": 16, "steps": 0.5}},
-    "learning rate x 2": {"training": {"learning_rate": 2.0e-2}},
-    "learning rate / 2": {"training": {"learning_rate": 5.0e-3}},
-    "rotation 20, zoom 1.15": {"augmentation": {"rotation_deg": 20, "scaling": 0.15}},
+    "two convolutions a side": {"segmenter": _TWO_CONVOLUTIONS, "training": {"steps": 0.65}},
+    "rotation 20, scaling 0.15": {"augmentation": {"rotation_deg": 20, "scaling": 0.15}},
+    "intensity twice as strong": {
+        "augmentation": {"gamma": 1.6, "blur_px": 1.0, "bias_field": 0.3, "rician_noise": 0.1}
+    },
+    "no intensity": {"augmentation": {"gamma": 1.0, "blur_px": 0.0, "bias_field": 0.0, "rician_noise": 0.0}},
 }
 
 
 def changed(params: Params, variant: dict[str, dict[str, Any]]) -> tuple[Params, dict[str, Any]]:
-    """Parameters and the network's section of a variant; its `steps` are a factor of the study's."""
+    """Parameters and the network's section of a variant."""
     reference = params.arms.patients["real"].segmenter
     segmenter = variant.get("segmenter", {"kind": reference.kind, **reference.options})
     training = dict(variant.get("training", {}))
