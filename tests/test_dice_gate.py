@@ -95,7 +95,7 @@ def test_a_harmless_refactor_passes(study: Workspace) -> None:
     assert done.returncode == PASS, done.stdout + done.stderr
     _run(study, "comment")
     comment = (study.folder / ".augbench/dice-gate/comment.md").read_text(encoding="utf-8")
-    assert "![sheet-real.png](sheet-real.png)" in comment
+    assert "![sheet-patients-generator.png](sheet-patients-generator.png)" in comment
     assert "![forest-0.svg](forest-0.svg)" in comment
 
 
