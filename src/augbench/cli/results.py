@@ -1,4 +1,4 @@
-"""The user's commands about results: report, summary, diff, gate."""
+"""The user's commands about results: report, summary, diff, gate, verdict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PANEL = "Results"
 
 def add_results(app: typer.Typer) -> None:
     """Add a command each."""
-    add(app, PANEL, report, summary, diff, gate)
+    add(app, PANEL, report, summary, diff, gate, verdict)
 
 
 def report(
@@ -121,3 +121,28 @@ def gate(
     from augbench.stages.gate import run
 
     raise typer.Exit(run(base, head, markdown=markdown, as_json=as_json, inconclusive=inconclusive))
+
+
+def verdict(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Scores of one method.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Scores of the other, on the same cases.")],
+    margin: Annotated[
+        float | None, typer.Option(help="Largest difference of no importance; without it nothing is equivalent.")
+    ] = None,
+    lower_is_better: Annotated[bool, typer.Option("--lower-is-better", help="As of a distance or an error.")] = False,
+    metric: Annotated[str, typer.Option(help="Which metric of nnU-Net's summary.json.")] = "Dice",
+    as_json: EveryNumber = False,
+) -> None:
+    """Compare two methods by their scores of the same cases; needs no study.
+
+    A and B are CSV files with columns case, score and, if any, structure, generator_seed and segmenter_seed; or
+    nnU-Net's summary.json; or folders with such a file for each run. The statistics are those of a study's comparison:
+    intervals know cases and seeds, and one seed is said to be one.
+
+    [bold]augbench verdict ours.csv theirs.csv --margin 0.01[/bold]
+
+    [bold]augbench verdict fold_A/summary.json fold_B/summary.json[/bold]
+    """
+    from augbench.stages.verdict import run
+
+    run(a, b, margin=margin, lower_is_better=lower_is_better, metric=metric, as_json=as_json)

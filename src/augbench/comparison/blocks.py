@@ -108,10 +108,9 @@ def segmenters(parts: Sequence[Part]) -> tuple[list[Share], bool]:
             single += [(part, count) for part in chosen]
     known = [part for part in parts if len(part.segmenters) > 1]
     for part, count in single:
-        donors = [part] if part in known else known
-        if not donors:
+        if not known:
             return shares, False
-        shares.append(_borrowed(part, donors, count))
+        shares.append(_borrowed(part, known, count))
     return shares, True
 
 

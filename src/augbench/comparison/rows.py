@@ -107,7 +107,7 @@ def _inferred(estimate: Estimate, margin: float | None, alpha: float) -> dict[st
         "ci_high": mean + reach,
         "ci90_low": mean - reach90,
         "ci90_high": mean + reach90,
-        "degrees": float(precision.degrees),
+        "degrees": float(precision.degrees(alpha / 2)),
         "p_value": float(2 * precision.below(-abs(estimate.mean))) if mean else 1.0,
         "seeds_unknown": " and ".join(estimate.unknown),
     }
