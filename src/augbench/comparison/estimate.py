@@ -33,7 +33,7 @@ MIN_SUBJECTS = 6
 
 @dataclass(frozen=True)
 class Precision:
-    """How precisely a mean is known: shares of its variance (...), each with the degrees of freedom it is known from."""
+    """How precisely a mean is known: shares of its variance (...), each with its degrees of freedom."""
 
     shares: tuple[tuple[Array, float], ...]
 

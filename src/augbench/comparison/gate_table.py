@@ -46,6 +46,7 @@ class Row:
             NaN below MIN_SUBJECTS patients.
         bounds: of gains.
         limit: what an inconclusive row lacks.
+        unknown: kinds of seeds of which a changed arm has a single one: limits do not speak for other trainings.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Row:
     bounds: Bounds
     outcome: str
     limit: Limit | None
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,8 @@ def _row(name: str, kind: str, pairs: Sequence[Pair], kept: NDArray[np.bool_], l
         outcome = PASS if passes else FAIL if fails else INCONCLUSIVE
         lacks = limit(estimate, Clearing(change, limits)) if outcome == INCONCLUSIVE else None
     change, at_worst, at_best = (scale.sign * value for value in (change, low, high))
-    return Row(name, kind, base, head, change, at_worst, at_best, limits, outcome, lacks)
+    unknown = () if unchanged else estimate.unknown
+    return Row(name, kind, base, head, change, at_worst, at_best, limits, outcome, lacks, unknown)
 
 
 def _same(pair: Pair, kept: NDArray[np.bool_]) -> bool:

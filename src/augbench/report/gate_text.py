@@ -60,7 +60,13 @@ def markdown(document: Mapping[str, Any]) -> str:
 
 
 def sentence(document: Mapping[str, Any]) -> str:
-    """The outcome, why, and what would help."""
+    """The outcome, why, and what would help; and whether it is blind to a kind of seeds."""
+    unknown = dict.fromkeys(name for row in document["rows"] for name in row["seeds_unknown"])
+    blind = f"; seed variance unknown ({words.listed(list(unknown))}): other trainings may differ" if unknown else ""
+    return f"{_outcome(document)}{blind}"
+
+
+def _outcome(document: Mapping[str, Any]) -> str:
     outcome = document["outcome"]
     if outcome == "pass":
         title, margin = document["metric"]["title"], _margin(document)

@@ -155,6 +155,7 @@ def _row(row: Row, scale: Scale) -> dict[str, Any]:
         "at_best": _plain(row.at_best),
         "at_best_level": row.bounds.upper_level,
         "outcome": row.outcome,
+        "seeds_unknown": list(row.unknown),
         "limited_by": lacks.source if lacks else None,
         "limited_share": _plain(lacks.share) if lacks else None,
         "patients_needed": lacks.patients if lacks else None,
