@@ -14,7 +14,7 @@ endpoint; `width` and `width_known` over that of an oracle who knows the compone
 `false_primary`, `false_secondary`: share of studies with a wrong better or worse; `false_equivalent`: with an
 equivalence declared at the margin; `gate_missed`, `gate_missed_part`: a loss of the margin everywhere, or of two
 margins in one arm, that passes; `gate_alarm`, `gate_alarm_margin`: a fail without a loss, or with a loss of
-exactly the margin.
+exactly the margin. `seeds_unknown` and `gate_marked` say that the verdict or the gate is marked so.
 """
 
 from __future__ import annotations
@@ -145,20 +145,21 @@ def simulate(cell: Cell, repetitions: int) -> dict[str, object]:
     runs = ARMS * cell.generator_seeds * cell.segmenter_seeds + cell.reference_seeds
     batch = max(min(_BATCH // (runs * cell.patients * PLACES), repetitions), 1)
     variance, degrees = truth(cell)
-    counts, unknown = dict.fromkeys(RATES, 0.0), ""
+    counts, unknown, blind = dict.fromkeys(RATES, 0.0), "", False
     for start in range(0, repetitions, batch):
         size = min(batch, repetitions - start)
         base, head = revision(cell, size, rng), revision(cell, size, rng)
         rows = list(differences(cell, base))
         unknown = " and ".join(rows[0].unknown)
-        for name, value in {**verdicts(rows), **gated(cell, base, head)}.items():
+        outcomes, blind = gated(cell, base, head)
+        for name, value in {**verdicts(rows), **outcomes}.items():
             counts[name] += value
     found = {name: count / repetitions for name, count in counts.items()}
     oracle = 2 * norm.isf(ALPHA / 2) * np.sqrt(variance)
     known = 2 * t.isf(ALPHA / 2, degrees) * np.sqrt(variance)
     widths = {"width": found["width"] / oracle, "width_known": found["width"] / known}
     names = dict(zip(vars(cell), cell.key, strict=True))
-    return {**names, "repetitions": repetitions, **found, **widths, "seeds_unknown": unknown}
+    return {**names, "repetitions": repetitions, **found, **widths, "seeds_unknown": unknown, "gate_marked": blind}
 
 
 def differences(cell: Cell, arms: list[Array]) -> Iterator[Estimate]:
@@ -191,8 +192,8 @@ def verdicts(rows: list[Estimate]) -> dict[str, float]:
     }
 
 
-def gated(cell: Cell, base: list[Array], head: list[Array]) -> dict[str, float]:
-    """Outcomes of the gate on two revisions, all trained again, with known losses."""
+def gated(cell: Cell, base: list[Array], head: list[Array]) -> tuple[dict[str, float], bool]:
+    """Outcomes of the gate on two revisions, all trained again, with known losses; and whether it says it is blind."""
 
     # Every arm is a term of its own change, the reference arm's too.
     sides = [[replace(one, weight=sign) for one in parts(cell, arms)] for arms, sign in ((head, 1.0), (base, -1.0))]
@@ -213,8 +214,9 @@ def gated(cell: Cell, base: list[Array], head: list[Array]) -> dict[str, float]:
     _, alarm = outcomes([0.0] * count)
     missed, alarm_margin = outcomes([MARGIN] * count)
     missed_part, _ = outcomes([2 * MARGIN, *[0.0] * (count - 1)])
-    return {"gate_missed": missed, "gate_missed_part": missed_part, "gate_alarm": alarm,
-            "gate_alarm_margin": alarm_margin}  # fmt: skip
+    found = {"gate_missed": missed, "gate_missed_part": missed_part}
+    found |= {"gate_alarm": alarm, "gate_alarm_margin": alarm_margin}
+    return found, any(row.unknown for row in rows.values())
 
 
 def run(output: Path, repetitions: int) -> pd.DataFrame:

@@ -156,6 +156,14 @@ class TestUnknown:
     def test_what_nobody_saw_is_named(self, seeds: tuple[int, int, int], unknown: tuple[str, ...]) -> None:
         assert Estimate.of(arms(np.random.default_rng(8), seeds)).unknown == unknown
 
+    def test_single_seeds_of_arms_that_are_added_up_are_unknown(self) -> None:
+        rng = np.random.default_rng(11)
+        reference = [Part(rng.normal(size=(9, 1, 3)), sign / 3, (), (0, 1, 2)) for sign in (1.0, -1.0)]
+        of_arms = [
+            Part(rng.normal(size=(9, 3, 1)), sign / 3, ("a", "b", "c"), (0,)) for sign in (1.0, -1.0) for _ in "xy"
+        ]
+        assert Estimate.of([*reference, *of_arms]).unknown == (SEGMENTER_SEEDS,)
+
     def test_a_single_seed_is_given_the_variance_of_the_others(self) -> None:
         one = Estimate.of(arms(np.random.default_rng(9), (3, 1, 6), segmenter=0.01, patient=0.001))
         shares: dict[str, Any] = {source: float(np.mean(value)) for source, value in one.shares().items()}

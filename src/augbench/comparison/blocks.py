@@ -94,7 +94,8 @@ def generators(parts: Sequence[Part]) -> tuple[list[Share], bool]:
 def segmenters(parts: Sequence[Part]) -> tuple[list[Share], bool]:
     """Shares of segmenter seeds, and whether all could be estimated.
 
-    An arm with a single seed shows no variance; it is given that of the others, as trained in the same way.
+    An arm with a single seed shows no variance; it is given that of the others, as trained in the same way. Several
+    such arms on one side of a difference may share what their seed did, which nobody can see.
     """
     shares: list[Share] = []
     single: list[tuple[Part, int]] = []
@@ -107,11 +108,11 @@ def segmenters(parts: Sequence[Part]) -> tuple[list[Share], bool]:
         else:
             single += [(part, count) for part in chosen]
     known = [part for part in parts if len(part.segmenters) > 1]
-    for part, count in single:
-        if not known:
-            return shares, False
-        shares.append(_borrowed(part, known, count))
-    return shares, True
+    if single and not known:
+        return shares, False
+    shares += [_borrowed(part, known, count) for part, count in single]
+    sides = [part.weight > 0 for part, _ in single]
+    return shares, len(sides) == len(set(sides))
 
 
 def trainings(parts: Sequence[Part]) -> Share | None:

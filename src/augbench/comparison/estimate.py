@@ -84,7 +84,7 @@ def _caution(degrees: float) -> float:
     worse, so that caution grows with the sixth power of the normal quantile. Both were chosen by simulation
     (docs/statistics.md, appendix).
     """
-    return 4 / degrees + 16 / degrees**2
+    return 8 / degrees + 16 / degrees**2
 
 
 @dataclass(frozen=True)
