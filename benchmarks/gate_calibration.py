@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from augbench.comparison.components import Array, seed_variance
-from augbench.comparison.estimate import Estimate, Sides, between_revisions
+from augbench.comparison.blocks import Array, Part
+from augbench.comparison.components import variance_components
+from augbench.comparison.estimate import Estimate
 from augbench.comparison.gate import OVERALL, decide
 from augbench.comparison.pairs import cells
 from augbench.core.arms import CONTROL_ROLES
@@ -79,21 +80,26 @@ def measure(per_patient: pd.DataFrame, generators: pd.Series, margin: float, alp
     scores = per_patient[per_patient["arm"].isin(generators.index)]
     found = cells(scores, sorted(scores["subject_id"].unique()))
     arms = list(scores["arm"].unique())
-    cubes = [np.stack([cell.scores[arm] for cell in found.values()]) for arm in arms]
+    cubes = [np.stack([cell.sides[arm].scores for cell in found.values()]) for arm in arms]
     structures = list(dict.fromkeys(structure for _, structure in found))
     weights = np.array([[1.0] * len(found), *([float(name == s) for _, name in found] for s in structures)])
     weights /= weights.sum(axis=1, keepdims=True)
-    places, means = seed_variance(cubes), seed_variance([cube.mean(axis=0) for cube in cubes])
     sd, correlation = {}, {}
-    for component in ("generator", "segmenter", "run"):
-        variance = np.maximum(getattr(places, component).value, 0)
+    for component, name in (("generator", "generator_seed"), ("segmenter", "segmenter_seed"), ("run", "run")):
+        variance = _pooled(cubes, name)
         sd[component] = np.sqrt(variance)
         alone, together = variance.sum(), sd[component].sum() ** 2
-        of_mean = max(float(getattr(means, component).value), 0) * len(variance) ** 2
+        of_mean = float(_pooled([cube.mean(axis=0) for cube in cubes], name)) * len(variance) ** 2
         correlation[component] = float(np.clip((of_mean - alone) / (together - alone), 0, 1)) if alone > 0 else 0.0
     rows = np.einsum("rk,knj->njr", weights, np.concatenate([_residuals(cube) for cube in cubes], axis=-1))
     has_generator = {arm: bool(generators[arm]) for arm in arms}
     return Measured(has_generator, structures, weights, rows, sd, correlation, margin, alpha)
+
+
+def _pooled(cubes: list[Array], component: str) -> Array:
+    """Mean over the arms that show a component, at least 0."""
+    seen = [part for cube in cubes if (part := getattr(variance_components(cube), component)) is not None]
+    return np.maximum(np.mean([part.value for part in seen], axis=0), 0)
 
 
 def _residuals(cube: Array) -> Array:
@@ -169,17 +175,29 @@ def simulate(
 
 def _rows(measured: Measured, head: list[Array], base: list[Array], *, paired: bool) -> dict[str, Estimate]:
     """The gate's rows of a batch."""
+    seeds = [tuple(range(new.shape[-1])) for new in head]
+    other = [own if paired else tuple(-1 - seed for seed in own) for own in seeds]
+    sides = [
+        [
+            Part(side, sign, _generators(side, shown, has_generator), shown)
+            for side, sign, shown in ((new, 1.0, own), (old, -1.0, theirs))
+        ]
+        for new, old, own, theirs, has_generator in zip(head, base, seeds, other, measured.arms.values(), strict=True)
+    ]
     rows: dict[str, Estimate] = {}
     for place, name in enumerate((OVERALL, *measured.structures)):
-        runs = [
-            Sides(new[:, place], old[:, place], paired, has_generator)
-            for new, old, has_generator in zip(head, base, measured.arms.values(), strict=True)
-        ]
-        parts, mean = between_revisions(runs)
-        rows[name] = mean
+        own = [[replace(part, scores=part.scores[:, place]) for part in arm] for arm in sides]
+        every = [replace(part, weight=part.weight / len(own)) for arm in own for part in arm]
+        rows[name] = Estimate.of(every)
         if place == 0:
-            rows |= dict(zip(measured.arms, parts, strict=True))
+            rows |= {arm: Estimate.of(parts) for arm, parts in zip(measured.arms, own, strict=True)}
     return rows
+
+
+def _generators(scores: Array, segmenters: tuple[int, ...], has_generator: bool) -> tuple[int, ...]:
+    """Names of the generator's seeds, which are others where the segmenter's are."""
+    first = min(segmenters[0], 0)
+    return tuple(first - seed if first else seed for seed in range(scores.shape[-2])) if has_generator else ()
 
 
 def study(measured: Measured, repetitions: int, one: list[str]) -> pd.DataFrame:

@@ -60,7 +60,7 @@ DIFFERENCE = {"plain": 0.0, "x.1": -1.5, "mixed-8-of-2": 1.2, "top": -2.0, "00-c
 
 def _params() -> Params:
     segmenter = {"kind": "monai_unet", "features": [16, 16, 32, 64, 128, 16]}
-    shared = {"cohort": "ours", "segmenter": segmenter, "seeds": [0, 1]}
+    shared = {"cohort": "ours", "segmenter": segmenter, "seeds": [0, 1, 2]}
     root: dict[str, Any] = {
         "seed": 1,
         "raw_data": "data/raw",
@@ -68,7 +68,7 @@ def _params() -> Params:
         "image_size": 16,
         "views": ["left", "right"],
         "generators": {
-            name: {"kind": "sketcher", "cohort": "ours", "seeds": [0, 1]} for name in ("draws", "best", "copies")
+            name: {"kind": "sketcher", "cohort": "ours", "seeds": [0, 1, 2]} for name in ("draws", "best", "copies")
         },
         "sampling": {"frames": 10},
         "labelling": "joint",
