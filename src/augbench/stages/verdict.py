@@ -13,9 +13,9 @@ from augbench.comparison.pairs import cells, with_overall
 from augbench.comparison.rows import Endpoint, Row, Rules, conclude, frame
 from augbench.comparison.table import COLUMNS
 from augbench.comparison.unit import require_per_patient
-from augbench.core.cases import checked, read_cases
 from augbench.core.errors import UserError
 from augbench.report.verdict_text import lines
+from augbench.runtime.cases import checked, read_cases
 
 #: Names of the two sides, however their files are called; with them, the score's.
 A, B, SCORE = "A", "B", "score"
@@ -60,7 +60,7 @@ def verdict(
     """Compare A with B over the same cases.
 
     Args:
-        a, b: files or folders (`core.cases.read_cases`), or tables with columns case, score and, if any, structure,
+        a, b: files or folders (`runtime.cases.read_cases`), or tables with columns case, score and, if any, structure,
             generator_seed, segmenter_seed. A segmenter seed that both sides have began both trainings.
         margin: largest difference of no importance, in the score's unit, fixed in advance; without it nothing is
             equivalent.
