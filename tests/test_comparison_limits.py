@@ -105,6 +105,16 @@ def test_as_many_seeds_as_advised_decide_and_far_fewer_do_not(source: str, seeds
     assert judged(*study(**{seeds: present}, **sources))["verdict"] == "inconclusive"
 
 
+def test_few_seeds_are_named_where_more_of_them_would_decide_and_more_patients_would_not() -> None:
+    two = {"n": 50, "patient": 0.04, "generator": 0.004}
+    row = judged(*study(generators=2, **two))
+    assert (row["verdict"], row["limited_by"]) == ("inconclusive", "generator seeds")
+    # Patients make most of the variance, but two seeds leave about one degree of freedom.
+    assert row["limited_share"] < 0.3
+    assert np.isnan(row["patients_needed"])
+    assert judged(*study(generators=int(row["seeds_needed"]) + 2, **two))["verdict"] == "equivalent"
+
+
 def test_where_two_sources_share_the_variance_neither_alone_decides() -> None:
     row = judged(*study(generator=NOISE, reference=1.1 * NOISE))
     assert row["limited_by"] in ("generator seeds", "reference seeds")

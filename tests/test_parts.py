@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from augbench.core.params import Params, read_params
 from augbench.runtime import parts as module
+from augbench.runtime import provenance
 from augbench.runtime.parts import Parts
 from augbench.runtime.pipeline import Stage
 
@@ -67,3 +69,26 @@ def test_a_part_that_failed_is_not_finished(params: Params) -> None:
     # What an exception in the loop's body does to the generator that it runs over.
     unfinished.close()
     assert _make(params, ["0", "1"]) == ["0", "1"]
+
+
+def test_cost_of_a_kept_part_stays_and_its_stage_leaves_it_out(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 10))
+    times = SimpleNamespace(monotonic=lambda: float(next(clock)), process_time=lambda: 0.0)
+    monkeypatch.setattr(provenance, "time", times)
+    with provenance.recorded(STAGE):  # at 0, its two parts from 10 to 20 and from 30 to 40, its end at 50
+        _make(params, ["0", "1"])
+    assert _seconds() == {STAGE: 30.0, f"{STAGE}+0": 10.0, f"{STAGE}+1": 10.0}
+    with provenance.recorded(STAGE):
+        _make(params, ["0", "1"])
+    assert _seconds() == {STAGE: 10.0, f"{STAGE}+0": 10.0, f"{STAGE}+1": 10.0}
+
+
+def test_what_ends_in_an_error_has_no_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with provenance.recorded("whole"), pytest.raises(ValueError), provenance.recorded("part"):  # noqa: PT011
+        raise ValueError
+    assert set(_seconds()) == {"whole"}
+
+
+def _seconds() -> dict[str, float]:
+    return {row["stage"]: row["seconds"] for row in provenance.collect()["stages"]}

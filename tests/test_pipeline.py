@@ -231,4 +231,4 @@ def test_a_fresh_clone_pulls_everything_and_an_edit_runs_its_own_stages(finished
 
 
 def _stages_run(workspace: Workspace) -> set[str]:
-    return {path.stem for path in (workspace.folder / ".augbench/provenance").glob("*.json")}
+    return {path.stem.partition("+")[0] for path in (workspace.folder / ".augbench/provenance").glob("*.json")}

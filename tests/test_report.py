@@ -310,9 +310,13 @@ def test_the_page_says_whether_validation_labels_were_seen(small: ReportData, se
             {"limited_by": "patients", "patients_needed": 132, "seeds_needed": 9},
             "132 patients or 9 segmenter seeds",
         ),
-        ({"limited_by": "patients"}, "no sensible number would allow one"),
+        ({"limited_by": "patients"}, "no sensible number of patients or seeds alone would allow one"),
         ({"limited_by": ""}, "the data decide neither way"),
-        ({"ci_low": 0.001, "p_adjusted": 0.07}, "p is 0.070 after Holm correction"),
+        ({"ci_low": 0.001, "p_adjusted": 0.07}, "p is 0.070 after Holm correction."),
+        (
+            {"ci_low": 0.001, "p_adjusted": 0.07, "limited_by": "generator seeds", "seeds_needed": 5.0},
+            "p is 0.070 after Holm correction; about 5 generator seeds would decide.",
+        ),
     ],
 )
 def test_an_undecided_row_says_what_prevents_a_decision(change: dict[str, Any], words: str) -> None:
@@ -403,7 +407,7 @@ PARTS: dict[str, tuple[Callable[[ReportData], ReportData], list[str]]] = {
         _no_extras,
         [
             *("No training curves were recorded", "No audit was made", "The dose was not varied"),
-            *("Only one site was scored", "No contact sheets were made", "No wall times were recorded"),
+            *("Only one site was scored", "No contact sheets were made", "No costs were recorded"),
             "The audit flags the memoriser not judged",
         ],
     ),

@@ -54,15 +54,23 @@ def test_time_and_result_come_from_the_reports(checkout: Path) -> None:
     table = pd.DataFrame([{"metric": "dice", "arm": "pggan-synthetic", "overall": True, **means, **interval}])
     # As `compare` writes it: another form of the file must be found here.
     _write(folder, METRICS, {"schema": 2, **headline(table, Endpoint("dice", "pggan-synthetic"))})
-    stages = [{"stage": "prepare", "seconds": 10.0}, {"stage": WHOLE_RUN, "seconds": 4000.0}]
+    stages = [
+        {"stage": "prepare", "seconds": 10.0, "core_seconds": 8.0},
+        {"stage": "train_generator@memoriser+0", "seconds": 5000.0, "core_seconds": 4800.0},
+        {"stage": WHOLE_RUN, "seconds": 20.0, "core_seconds": 1.0},
+    ]
     _write(folder, PROVENANCE, {"stages": stages})
     row = _rows(checkout)["smoke"]
-    assert (row["seconds"], row["verdict"], row["difference"]) == (4000.0, "inconclusive", [-0.0124, -0.03, 0.0051])
+    assert (row["core_seconds"], row["verdict"], row["difference"]) == (
+        4808.0,
+        "inconclusive",
+        [-0.0124, -0.03, 0.0051],
+    )
     shown = run(checkout, "studies")[1]
-    assert "took 1 h 07 min" in shown
+    assert "1.3 core-hours" in shown
     assert "inconclusive: -0.012 [-0.030, +0.005]" in shown
     _write(folder, PROVENANCE, {"stages": stages[:1]})
-    assert _rows(checkout)["smoke"]["seconds"] == 10.0
+    assert _rows(checkout)["smoke"]["core_seconds"] == 8.0
 
 
 @pytest.mark.parametrize("content", [{"schema": 1, "dice": {"real": 0.8}}, [], {"pggan-synthetic": {"dice": 0.8}}])

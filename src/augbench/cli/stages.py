@@ -122,9 +122,8 @@ def run_stage(name: str | Callable[[Params], str], run: Callable[[Params], None]
         from augbench.core.compute import configure
 
         configure(params.compute)
-    if "+" in stage:  # `Parts` registers what it makes
-        with recorded(stage):
-            run(params)
+    if "+" in stage:  # `Parts` registers and records what it makes
+        run(params)
         return
     with registered(stage), recorded(stage):
         run(params)

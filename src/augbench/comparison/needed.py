@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,8 +28,10 @@ class Limit:
     """What an undecided row lacks, if mean and variances stay as measured.
 
     Attributes:
-        source: the source with the largest share of the mean's variance (see `blocks`); '' where nothing varies.
-        share: that share, in [0, 1].
+        source: of the sources of which more would decide (see `blocks`), the one with the largest share of the mean's
+            variance; the largest of all where more of no single one would; '' where nothing varies. Few seeds prevent
+            a decision even where patients vary more: they leave few degrees of freedom.
+        share: its share, in [0, 1].
         patients: fewest patients in all that decide, with the seeds as they are; None where no sensible number does.
         seeds: fewest seeds in the list that is the source, with all else as it is; None likewise, and for patients.
     """
@@ -46,15 +48,14 @@ def limit(estimate: Estimate, goal: Goal) -> Limit:
     total = sum(shares.values())
     if total == 0:
         return Limit("", 0.0, None, None)
-    source = max(shares, key=lambda name: shares[name])
+    most = {source: MOST_PATIENTS if source == PATIENTS else MOST_SEEDS for source in shares}
+    largest_first = sorted(shares, key=lambda name: -shares[name])
 
-    def decides(added: Mapping[str, int]) -> bool:
-        return goal.reached(estimate.precision(added))
+    def fewest(source: str) -> int | None:
+        return _fewest(lambda more: goal.reached(estimate.precision(_with(source, more))), most[source])
 
-    patients = _fewest(lambda more: decides({PATIENTS: more}), MOST_PATIENTS)
-    seeds = None
-    if source != PATIENTS:
-        seeds = _fewest(lambda more: decides(_with(source, more)), MOST_SEEDS)
+    source = next((name for name in largest_first if fewest(name) is not None), largest_first[0])
+    patients, seeds = fewest(PATIENTS), None if source == PATIENTS else fewest(source)
     return Limit(
         source,
         shares[source] / total,

@@ -1,4 +1,4 @@
-"""Tables of what was run: parameters, wall times and memory."""
+"""Tables of what was run: parameters, processor and wall times, memory."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ STAGES = (
     *("develop", "evaluate", "compare", "report"),
 )
 
+#: An assumption, stated with the estimate: a server processor of 64 cores at full load, with its share of memory and
+#: power supply, takes some 400 to 700 W.
+WATTS_PER_CORE = 10.0
+
 
 def flattened(params: Any, prefix: str = "") -> list[tuple[str, str]]:
     """Nested parameters as `generators.<name>.<option>`, `60`."""
@@ -24,33 +28,45 @@ def flattened(params: Any, prefix: str = "") -> list[tuple[str, str]]:
 
 
 def stage_table(stages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Wall time and peak memory: per kind of stage (the name before `@`), and of every single stage.
+    """What the results cost: per kind of stage (the name before `@`), and of every stage and every part of one.
 
-    A row whose name begins with `all` is the whole run; stages run side by side, so their times add to more.
+    A stage's row leaves out its parts (`stage@entry+part`), so the rows add up. One whose name begins with `all` is the
+    last run of the whole; it kept what was finished before, and ran stages side by side.
     """
     single = [stage for stage in stages if not str(stage["stage"]).startswith("all ")]
     whole = [stage for stage in stages if stage not in single]
-    total = sum(float(stage["seconds"]) for stage in single)
+    total = sum(map(processor_seconds, single))
     kinds: dict[str, list[dict[str, Any]]] = {}
     for stage in single:
         kinds.setdefault(str(stage["stage"]).partition("@")[0], []).append(stage)
-    rows = []
-    for kind in sort_by(kinds, STAGES):
-        parts = kinds[kind]
-        seconds = [float(part["seconds"]) for part in parts]
-        share = round(100 * sum(seconds) / total, 1) if total else 0.0
-        times = {"time": words.duration(sum(seconds)), "longest": words.duration(max(seconds)), "share": share}
-        rows.append({"stage": kind, "runs": len(parts), "peak": _peak(parts)} | times)
-    every = [
-        {"stage": stage["stage"], "time": words.duration(stage["seconds"]), "peak": words.count(stage.get("peak_mib"))}
-        for stage in single
-    ]
     return {
-        "rows": rows,
-        "every": every,
+        "rows": [_kind(kind, kinds[kind], total) for kind in sort_by(kinds, STAGES)],
+        "every": [_times(stage["stage"], [stage]) for stage in single],
         "total": words.duration(total),
+        "energy": f"{total / 3600 * WATTS_PER_CORE:.0f}",
         "whole": words.duration(whole[0]["seconds"]) if whole else "",
         "peak": _peak(single),
+    }
+
+
+def processor_seconds(stage: dict[str, Any]) -> float:
+    """Over all threads; the wall time in a row of a time when that was all that was noted."""
+    return float(stage.get("core_seconds", stage["seconds"]))
+
+
+def _kind(kind: str, rows: list[dict[str, Any]], total: float) -> dict[str, Any]:
+    spent = sum(map(processor_seconds, rows))
+    runs = sum("+" in str(row["stage"]) for row in rows) or len(rows)
+    return _times(kind, rows) | {"runs": runs, "share": round(100 * spent / total, 1) if total else 0.0}
+
+
+def _times(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "stage": name,
+        "processor": words.duration(sum(map(processor_seconds, rows))),
+        "time": words.duration(sum(float(row["seconds"]) for row in rows)),
+        "longest": words.duration(max(float(row["seconds"]) for row in rows)),
+        "peak": _peak(rows),
     }
 
 

@@ -48,17 +48,17 @@ def _tested(row: dict[str, Any]) -> str:
 
 
 def _undecided(row: dict[str, Any]) -> str:
+    enough = needed(row)
     if row["ci_low"] > 0 or row["ci_high"] < 0:
-        return f"the 95% CI leaves out 0, but p is {p_value(row['p_adjusted'])} after Holm correction"
+        corrected = f"the 95% CI leaves out 0, but p is {p_value(row['p_adjusted'])} after Holm correction"
+        return f"{corrected}; about {enough} would decide" if enough else corrected
     source = row.get("limited_by")
     if not isinstance(source, str) or not source:
         return "the data decide neither way"
     share = f", {row['limited_share']:.0%} of the variance," if is_number(row.get("limited_share")) else ""
     spread = f"the spread between {source}{share} prevents a decision"
-    enough = needed(row)
-    return (
-        f"{spread}; about {enough} would allow one" if enough else f"{spread}, and no sensible number would allow one"
-    )
+    alone = f"{spread}, and no sensible number of patients or seeds alone would allow one"
+    return f"{spread}; about {enough} would allow one" if enough else alone
 
 
 def needed(row: dict[str, Any]) -> str:

@@ -15,15 +15,27 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from augbench.core.arms import arm_named
 from augbench.core.artifacts import read_json, write_json
 from augbench.core.layout import STATE
 from augbench.core.params import Params
 from augbench.runtime.checkpoints import Checkpoints
 from augbench.runtime.fingerprint import WHOLE, Inputs, key_of
 from augbench.runtime.pipeline import stage_named
+from augbench.runtime.provenance import recorded
 from augbench.runtime.running import registered
 
 FINISHED = STATE / "finished"
+
+
+def parts_of(params: Params, stage: str) -> list[str]:
+    """Names of the parts of a stage, in the order in which it makes them; none for a stage without parts."""
+    family, _, name = stage.partition("@")
+    if family in ("train_generator", "sample"):
+        return [str(seed) for seed in params.generators[name].seeds]
+    if family in ("train_segmenter", "train_segmenter_generated"):
+        return [run.name for run in arm_named(params, name).runs]
+    return []
 
 
 def checkpoints_of(
@@ -68,7 +80,10 @@ class Parts:
                 if self._is_finished(part, key):
                     print(f"{self._stage}: {part} is kept, its inputs are the same", file=sys.stderr, flush=True)
                     continue
-                with checkpoints_of(self._params, self._stage, part, self._inputs(part)) as checkpoints:
+                with (
+                    checkpoints_of(self._params, self._stage, part, self._inputs(part)) as checkpoints,
+                    recorded(f"{self._stage}+{part}"),
+                ):
                     yield part, checkpoints
                 write_json(self._note(part), {"key": key, "files": _digests(self._folder / part)})
 

@@ -21,18 +21,45 @@ _PACKAGES = (
 )  # fmt: skip
 
 
+#: Wall and processor seconds of what was recorded within the stages that are being recorded, the innermost last.
+_within: list[tuple[float, float]] = []
+
+
 @contextmanager
 def recorded(stage: str) -> Iterator[None]:
-    """Note wall time and peak memory of one stage when it ends without an error."""
-    start = time.monotonic()
-    yield
-    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    row = {"stage": stage, "seconds": round(time.monotonic() - start, 1), "peak_mib": round(peak_kib / 1024)}
+    """Note the cost of one stage, or of one part of a stage, when it ends without an error.
+
+    A stage's own row leaves out its parts: they have rows of their own, which stay when a later run keeps the part. So
+    the rows of a study add up to what its results cost, whenever they were made. A part that was killed and resumed
+    counts from its last start.
+    """
+    wall, processor = time.monotonic(), time.process_time()
+    _within.append((0.0, 0.0))
+    done = False
+    try:
+        yield
+        done = True
+    finally:
+        inner_wall, inner_processor = _within.pop()
+        wall, processor = time.monotonic() - wall, time.process_time() - processor
+        if _within:
+            _within[-1] = (_within[-1][0] + wall, _within[-1][1] + processor)
+        if done:
+            _write(stage, wall - inner_wall, processor - inner_processor)
+
+
+def _write(stage: str, seconds: float, core_seconds: float) -> None:
+    row = {
+        "stage": stage,
+        "seconds": round(seconds, 1),
+        "core_seconds": round(core_seconds, 1),
+        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
     write_json(_FOLDER / f"{stage.replace('/', '-')}.json", row)
 
 
 def collect() -> dict[str, Any]:
-    """Cost of the last run of every stage, versions and hardware."""
+    """Cost of every stage and of every part, each when it was last made; versions and hardware."""
     stages = [read_json(path) for path in sorted(_FOLDER.glob("*.json"))]
     return {"stages": stages, "versions": _versions(), "hardware": _hardware()}
 

@@ -29,6 +29,7 @@ from augbench.report.rows import sort_by
 from augbench.report.sheets import Example, contact_sheet, example_segmentations
 from augbench.report.since import Since
 from augbench.runtime import provenance
+from augbench.runtime.parts import parts_of
 from augbench.scores.base import SegmentationScore
 from augbench.stages import sheets
 from augbench.stages.examples import ABOUT, EXAMPLE_COLUMNS
@@ -128,8 +129,13 @@ def _provenance(params: Params, data: ReportData) -> dict[str, Any]:
     """Versions, hardware and cost of this study's stages; rows of what it no longer has are left out."""
     facts = provenance.collect()
     known = {*params.generators, *data.display.by_name, *params.evaluation.development, ""}
-    stages = [row for row in facts["stages"] if row["stage"].partition("@")[2] in known]
+    stages = [row for row in facts["stages"] if _is_of_study(row["stage"], known, params)]
     return facts | {"stages": stages, "params": params.model_dump()}
+
+
+def _is_of_study(row: str, entries: set[str], params: Params) -> bool:
+    stage, _, part = row.partition("+")
+    return stage.partition("@")[2] in entries and (not part or part in parts_of(params, stage))
 
 
 def _sheets(params: Params, data: ReportData) -> dict[str, bytes]:

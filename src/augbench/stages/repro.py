@@ -18,13 +18,13 @@ from importlib.util import find_spec
 
 import networkx as nx
 
-from augbench.core.arms import arm_named
 from augbench.core.errors import UserError
 from augbench.core.params import Params, read_params
 from augbench.runtime import interrupt
 from augbench.runtime.graph import stale_graph
 from augbench.runtime.leftovers import keep_lock, remove_temporaries, repair_dvc
 from augbench.runtime.one_run import dvc_at_rest, only_run
+from augbench.runtime.parts import parts_of
 from augbench.runtime.provenance import recorded
 from augbench.runtime.running import STARTED_BY, running_stages
 from augbench.stages.check import check_components
@@ -178,16 +178,6 @@ class _Walk:
                 if part not in self._helped:
                     return part
         return None
-
-
-def parts_of(params: Params, stage: str) -> list[str]:
-    """Names of the parts of a stage, in the order in which it makes them; none for a stage without parts."""
-    family, _, name = stage.partition("@")
-    if family in ("train_generator", "sample"):
-        return [str(seed) for seed in params.generators[name].seeds]
-    if family in ("train_segmenter", "train_segmenter_generated"):
-        return [run.name for run in arm_named(params, name).runs]
-    return []
 
 
 def _make_part(part: str) -> int:

@@ -14,6 +14,7 @@ from augbench.core.errors import UserError
 from augbench.core.layout import LOCK, METRICS, PROVENANCE, STUDY
 from augbench.core.params import PARAMS_FILE, Params, read_params
 from augbench.core.study import read_study
+from augbench.report.run_tables import processor_seconds
 from augbench.runtime.running import running_stages
 from augbench.stages.places import PIPELINE, TRY_PREFIX, local_studies, repository
 from augbench.stages.repro import WHOLE_RUN
@@ -32,7 +33,7 @@ class Row:
         dataset: kind.
         runs: trainings of a segmenter, over all arms.
         state: one of those above; with the problem's first line where the study cannot be read.
-        seconds: of the last run; None if none was noted.
+        core_seconds: processor time that its results cost; None if none was noted.
         verdict: of the primary endpoint; '' before there is one.
         difference: of its arm to the reference arm, with its interval; None before there is one.
     """
@@ -44,7 +45,7 @@ class Row:
     arms: int
     runs: int
     state: str
-    seconds: float | None
+    core_seconds: float | None
     verdict: str
     difference: tuple[float, float, float] | None
 
@@ -76,7 +77,7 @@ def _row(name: str, folder: Path, state: str) -> Row:
     arms = arms_of(params)
     runs = sum(len(arm.runs) for arm in arms)
     verdict, difference = _headline(params, folder)
-    kind, seconds = params.dataset.kind, _seconds(folder)
+    kind, seconds = params.dataset.kind, _core_seconds(folder)
     return Row(name, words.title, is_try, kind, len(arms), runs, state, seconds, verdict, difference)
 
 
@@ -90,11 +91,10 @@ def _headline(params: Params, folder: Path) -> tuple[str, tuple[float, float, fl
     return str(found.get("verdict") or ""), (numbers[0], numbers[1], numbers[2]) if whole else None  # type: ignore[return-value]
 
 
-def _seconds(folder: Path) -> float | None:
-    """Of the whole last run, or of its stages one after another."""
-    rows = _json(folder / PROVENANCE).get("stages", [])
-    spent = {row["stage"]: float(row["seconds"]) for row in rows}
-    return spent.get(WHOLE_RUN, sum(spent.values())) if spent else None
+def _core_seconds(folder: Path) -> float | None:
+    """Of all stages and parts, each when it was last made."""
+    rows = [row for row in _json(folder / PROVENANCE).get("stages", []) if row["stage"] != WHOLE_RUN]
+    return sum(map(processor_seconds, rows)) if rows else None
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def _table(rows: list[Row]) -> Any:
     for row in rows:
         name = f"[bold]{escape(row.name)}[/bold]" + (" [dim](try)[/dim]" if row.is_try else "")
         sizes = f"{row.arms} arms, {row.runs} runs" if row.arms else ""
-        facts = " · ".join(filter(None, (row.dataset, sizes, row.state, _time(row.seconds))))
+        facts = " · ".join(filter(None, (row.dataset, sizes, row.state, _time(row.core_seconds))))
         table.add_row(name, "\n".join(escape(line) for line in (row.title, facts, _result(row)) if line))
     return table
 
@@ -174,8 +174,8 @@ def _result(row: Row) -> str:
     return f"{row.verdict}: {difference:+.3f} [{low:+.3f}, {high:+.3f}]".removeprefix(": ")
 
 
-def _time(seconds: float | None) -> str:
-    if seconds is None:
+def _time(core_seconds: float | None) -> str:
+    if core_seconds is None:
         return ""
-    minutes = round(seconds / 60)
-    return f"took {minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"took {max(minutes, 1)} min"
+    minutes = max(round(core_seconds / 60), 1)
+    return f"{minutes / 60:.1f} core-hours" if minutes >= 60 else f"{minutes} core-minute{'s' if minutes > 1 else ''}"
