@@ -244,7 +244,7 @@ TEXTS = {
     "tab as indent": (b"training:\n\tsteps: 3", "file is not valid YAML"),
     "not UTF-8": (b"seed: \xff\xfe", "file is not valid YAML"),
     "number as key": (b"1: 2", "must be text"),
-    "key twice": (b"seed: 1\nseed: 2", "key 'seed' stands twice"),
+    "key twice": (b"seed: 1\nseed: 2", "key 'seed' occurs twice"),
     "object tag": (b"seed: !!python/object/apply:os.system ['touch harm']", "could not determine a constructor"),
     "alias of itself": (b"seed: &a [*a]", "alias holds itself"),
     "bomb of aliases": (
@@ -325,8 +325,8 @@ COMMANDS = {
     "choices on an unknown cohort": (["develop", "external"], _nothing, "not made on cohort 'external'"),
     "study unknown": (["new", "mine", "--like", "smok"], _nothing, r"no study 'smok'[\s\S]*did you mean 'smoke'"),
     "study that escapes": (["new", "mine", "--like", "../params"], _nothing, r"no study '../params'"),
-    "name with a slash": (["new", "a/b", "--like", "smoke"], _nothing, "not a name of a study"),
-    "name that escapes": (["new", "..", "--like", "smoke"], _nothing, "not a name of a study"),
+    "name with a slash": (["new", "a/b", "--like", "smoke"], _nothing, "invalid study name"),
+    "name that escapes": (["new", "..", "--like", "smoke"], _nothing, "invalid study name"),
     "name that exists": (["new", "there", "--like", "smoke"], _nothing, r"there exists[\s\S]*nothing is ever"),
     "setting of an unknown key": (
         [*NEW, "--set", "training.step=3"], _nothing, r"has no 'training.step'[\s\S]*did you mean 'steps'",

@@ -54,6 +54,14 @@ def test_metrics_diff_shows_the_primary_endpoint(clone: Path) -> None:
     assert found["dice"]["new"] == 0.5
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/statistics.md"])
+def test_a_page_shows_what_dvc_prints_of_the_committed_results(page: str) -> None:
+    command = [sys.executable, "-m", "dvc", "metrics", "show", "reports/metrics.json"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert [line for line in map(str.rstrip, printed.splitlines()) if line not in text] == []
+
+
 def test_params_diff_names_the_parameter(clone: Path) -> None:
     found = _dvc(clone, "params", "diff", "HEAD")
     assert found == {"params.yaml": {"training.steps": {"old": 2000, "new": 30, "diff": -1970}}}

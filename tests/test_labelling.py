@@ -25,7 +25,7 @@ from augbench.core.params import Params, parse_params
 from augbench.core.shards import read_shards, write_shards
 from augbench.core.types import LabelScheme
 from augbench.labelling.base import LabelContext, Labelling
-from augbench.stages import export_frames, sample, train_segmenter
+from augbench.stages import export_frames, networks, sample, train_segmenter
 
 ROOT = Path(__file__).parent.parent
 SCHEME = LabelScheme(("LV", "MYO", "RV"), {"4ch": ("LV", "MYO", "RV"), "2ch": ("LV", "MYO")})
@@ -106,7 +106,7 @@ def test_pseudo_masks_are_the_networks_own_within_the_structures_of_each_view(pa
     from augbench.training.fit import predict
 
     # The network alone puts an RV into 2ch frames; where it does not, its label map stands.
-    free = predict(train_segmenter.load_network(arm, arm.runs[0])[0], pairs[:, 0])
+    free = predict(networks.load_network(arm, arm.runs[0])[0], pairs[:, 0])
     allowed = (table["view"] == "4ch").to_numpy()[:, None, None] | (free != SCHEME.value("RV"))
     assert not allowed.all()
     assert (pairs[:, 1] == free)[allowed].mean() > 0.999  # another batch size may round a tie the other way

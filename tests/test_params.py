@@ -148,3 +148,38 @@ _ANY = st.recursive(_LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dict
 def test_no_value_of_any_section_gives_another_error(key: str, value: Any) -> None:
     with contextlib.suppress(UserError):
         parse_params({**DEFAULT, key: value})
+
+
+@pytest.mark.parametrize(
+    ("target", "wanted"),
+    [
+        ({"kind": "ratio"}, "takes a limit"),
+        ({"kind": "interval", "others": ["b"], "at_most": 0.1}, "takes no others"),
+        ({"kind": "not below"}, "takes others"),
+        ({"kind": "not below", "others": ["b"], "at_least": 0}, "takes no limit"),
+        ({"kind": "flagged", "at_most": 1}, "takes no limit"),
+    ],
+)
+def test_a_target_that_cannot_be_missed_is_refused(target: dict[str, Any], wanted: str, tmp_path: Path) -> None:
+    words = {"title": "t", "question": "q", "modality": "m", "targets": [{"name": "t", "arm": "a"} | target]}
+    (tmp_path / "study.yaml").write_text(json.dumps(words), encoding="utf-8")
+    with pytest.raises(UserError, match=wanted):
+        read_study(tmp_path / "study.yaml")
+
+
+@pytest.mark.parametrize(
+    "folder", [folder for folder in STUDIES if (folder / "reports").is_dir()], ids=lambda p: p.name
+)
+def test_what_git_holds_of_a_study_is_small(folder: Path) -> None:
+    files = [path for path in (folder / "reports").rglob("*") if path.is_file()]
+    tables = [path.stat().st_size for path in files if path.suffix in (".csv", ".json", ".gz")]
+    pages = [path.stat().st_size for path in files if path.suffix in (".html", ".svg", ".png")]
+    assert sum(tables) < 2e6
+    assert sum(pages) < 3e6
+
+
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda p: p.name)
+def test_lines_of_a_page_are_short(page: Path) -> None:
+    """Tables apart: a row of a table is one line."""
+    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if not line.lstrip().startswith("|")]
+    assert [line for line in lines if len(line) > 120] == []

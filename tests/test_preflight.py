@@ -134,7 +134,7 @@ def test_a_target_of_an_arm_that_is_not_there_is_found_by_check(workspace: Path)
     text = (workspace / "study.yaml").read_text(encoding="utf-8")
     (workspace / "study.yaml").write_text(text.replace("arm: memoriser}", "arm: memorizer}"), encoding="utf-8")
     message = refused(workspace, "check")
-    assert "speaks of an arm that is not there" in message
+    assert "refers to an unknown arm" in message
     assert "study.yaml" in message
 
 

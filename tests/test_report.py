@@ -96,7 +96,7 @@ def html(small: ReportData) -> str:
 
 def test_the_page_is_well_formed_and_loads_nothing(html: str) -> None:
     page = Page(html)
-    assert all(address.startswith("data:image/png;base64,") for address in page.loads)
+    assert all(address.startswith("data:image/webp;base64,") for address in page.loads)
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     assert all(link.startswith(("#", "https://doi.org/")) for link in page.links)
     assert not re.search(r"@import|url\((?!#)", html.partition("</style>")[0])

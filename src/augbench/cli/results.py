@@ -90,7 +90,7 @@ def diff(
 
 
 def gate(
-    base: Annotated[str, typer.Argument(help="Revision to hold against: a branch, tag, commit or HEAD~1.")],
+    base: Annotated[str, typer.Argument(help="Revision to compare against: a branch, tag, commit or HEAD~1.")],
     head: Head = None,
     markdown: Markdown = False,
     as_json: EveryNumber = False,
@@ -111,7 +111,7 @@ def gate(
     Exit code [bold]3[/bold], inconclusive: these patients and seeds do not suffice; the last line says how many would.
     --inconclusive pass turns it into 0, --inconclusive fail into 1.
 
-    Margin and floors are in params.yaml, section gate. Every arm is gated but the controls. How often the gate is
+    Margin and floors are in params.yaml, section gate. Every arm except the controls is gated. How often the gate is
     wrong: docs/gate.md.
 
     [bold]augbench gate main[/bold]: this working tree against main
@@ -129,7 +129,7 @@ def verdict(
     margin: Annotated[
         float | None, typer.Option(help="Largest difference of no importance; without it nothing is equivalent.")
     ] = None,
-    lower_is_better: Annotated[bool, typer.Option("--lower-is-better", help="As of a distance or an error.")] = False,
+    lower_is_better: Annotated[bool, typer.Option("--lower-is-better", help="For distances and errors.")] = False,
     metric: Annotated[str, typer.Option(help="Which metric of nnU-Net's summary.json.")] = "Dice",
     as_json: EveryNumber = False,
 ) -> None:

@@ -49,7 +49,7 @@ def new(
     In a checkout of augbench the study uses the checkout's dvc.yaml and source. In any other git repository it gets a
     dvc.yaml of its own, whose stages depend on the file augbench.version: the versions of augbench, and of packages
     that add components to it, with which the study was made. With another version installed its stages refuse to run.
-    There is no upgrade of a study, since its results belong to its version: install that version again, or make a new
+    A study cannot be upgraded, since its results belong to its version: install that version again, or make a new
     study like it for the installed one. If the repository has no DVC yet, it is initialised.
 
     [bold]augbench new mine --like smoke[/bold]
@@ -67,7 +67,7 @@ def new(
 
 def check(
     study: Study = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Stages at the same time, for the estimate.")] = 2,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Stages at the same time, for the estimate.")] = 1,
 ) -> None:
     """Validate a study and estimate what it needs, without running it.
 
@@ -91,8 +91,8 @@ def repro(
     Plain `dvc repro` gives the same bytes, one stage at a time.
 
     With --set, a throw-away study runs instead, and no file of this one changes: it is written to
-    studies/try-STUDY-DIGEST, where the digest stands for all its parameters. The same command again goes on in the
-    same folder. To get rid of it, delete the folder; `dvc gc`
+    studies/try-STUDY-DIGEST, where the digest stands for all its parameters. Repeating the command resumes in the same
+    folder. To get rid of it, delete the folder; `dvc gc`
     frees what it left in DVC's cache.
 
     [bold]augbench repro --jobs 2[/bold]

@@ -134,7 +134,7 @@ def invalid_parameter(
             f"parameter '{key}' is missing",
             got="no value",
             expected=f"every key of {section or file}",
-            remedy=f"add '{key}'; studies/smoke/params.yaml is a complete example",
+            remedy=f"add '{key}'; `augbench new NAME --like smoke` writes a complete example",
             file=file,
         )
     return UserError(

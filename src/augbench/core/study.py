@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from augbench.core.component import Section, invalid_parameter
 from augbench.core.errors import UserError
@@ -78,6 +78,18 @@ class Target(Section):
     at_most: float | None = None
     others: list[str] = Field(default_factory=list)
 
+    @model_validator(mode="after")
+    def _can_fail(self) -> Target:
+        """A target without anything to miss would always be shown."""
+        limited = self.at_least is not None or self.at_most is not None
+        if limited != (self.kind in ("ratio", "difference", "interval")):
+            need = "no limit" if limited else "a limit, at_least or at_most"
+            raise ValueError(f"target '{self.name}' of kind '{self.kind}' takes {need}")
+        if bool(self.others) != (self.kind == "not below"):
+            need = "no others" if self.others else "others, a list of arms"
+            raise ValueError(f"target '{self.name}' of kind '{self.kind}' takes {need}")
+        return self
+
 
 class Names(Section):
     """Names to show; what is not listed is shown as its key."""
@@ -129,7 +141,7 @@ def read_study(path: Path = STUDY) -> Study:
             f"{path} is missing",
             got="no such file",
             expected="what the study says: title, question, modality",
-            remedy="write one; studies/smoke/study.yaml is a short example",
+            remedy="write one; `augbench new NAME --like smoke` writes a short example",
             file=path,
         )
     content: Any = load_yaml(path)

@@ -38,7 +38,7 @@ def load_yaml(path: Path) -> Any:
             "file is not valid YAML",
             got=str(error) or type(error).__name__,
             expected="plain YAML in UTF-8: mappings, lists, numbers and text",
-            remedy="correct the line; studies/smoke holds complete files",
+            remedy="correct the line; `augbench new NAME --like smoke` writes complete files",
             file=path,
         ) from error
 
@@ -47,7 +47,7 @@ def _count(node: yaml.Node, above: list[yaml.Node], budget: list[int] | None = N
     """Walk the document as it unfolds, aliases followed.
 
     Raises:
-        ValueError: a key stands twice, an alias holds itself, or there are too many nodes or levels.
+        ValueError: a key occurs twice, an alias holds itself, or there are too many nodes or levels.
     """
     budget = budget if budget is not None else [_MOST_NODES]
     budget[0] -= 1
@@ -63,7 +63,7 @@ def _count(node: yaml.Node, above: list[yaml.Node], budget: list[int] | None = N
         keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         twice = [key for key, count in keys.items() if count > 1]
         if twice:
-            raise ValueError(f"key '{twice[0]}' stands twice{node.start_mark}")
+            raise ValueError(f"key '{twice[0]}' occurs twice{node.start_mark}")
         for key, child in node.value:
             _count(key, inner, budget)
             _count(child, inner, budget)

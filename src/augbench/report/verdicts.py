@@ -50,7 +50,7 @@ def _tested(row: dict[str, Any]) -> str:
 def _undecided(row: dict[str, Any]) -> str:
     enough = needed(row)
     if row["ci_low"] > 0 or row["ci_high"] < 0:
-        corrected = f"the 95% CI leaves out 0, but p is {p_value(row['p_adjusted'])} after Holm correction"
+        corrected = f"the 95% CI excludes 0, but p is {p_value(row['p_adjusted'])} after Holm correction"
         return f"{corrected}; about {enough} would decide" if enough else corrected
     source = row.get("limited_by")
     if not isinstance(source, str) or not source:

@@ -73,7 +73,7 @@ class Checkpoints:
         for path in reversed(files):
             found = _read(path)
             if found is not None:
-                self._say(f"goes on from its checkpoint at step {found.step}")
+                self._say(f"resumes from its checkpoint at step {found.step}")
                 return found
             self._say(f"checkpoint {path} is damaged (another checksum than in its name) and was removed")
             path.unlink(missing_ok=True)

@@ -26,9 +26,9 @@ from augbench.core.shards import read_frames
 from augbench.core.types import Frames, Pairs
 from augbench.runtime.parts import checkpoints_of
 from augbench.segmenters.base import Segmenter
+from augbench.stages.cohorts import generator_frames
+from augbench.stages.networks import load_network
 from augbench.stages.sheets import nearest_pairs, pair_sheet, write_sheet
-from augbench.stages.train_generator import generator_frames
-from augbench.stages.train_segmenter import load_network
 
 #: Copies of each kind that are planted to learn the detection limit.
 _PLANTED = 150

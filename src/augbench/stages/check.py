@@ -148,13 +148,13 @@ def _check_drawing(name: str, generator: Generator, dataset: Dataset) -> None:
 
 
 def _require_known_arms(params: Params, targets: Any) -> None:
-    """A target that speaks of an arm that is not there would be found out only by the report."""
+    """A target that refers to an unknown arm would be found out only by the report."""
     known = {arm.name for arm in arms_of(params)}
     for target in targets:
         unknown = sorted({target.arm, *target.others} - known)
         if unknown:
             raise UserError(
-                f"target '{target.name}' speaks of an arm that is not there",
+                f"target '{target.name}' refers to an unknown arm",
                 got=unknown[0],
                 expected=", ".join(known),
                 remedy="correct the target, or remove it",

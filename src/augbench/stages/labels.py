@@ -44,7 +44,7 @@ class Labeller:
 
     @cached_property
     def _network(self) -> Any:
-        from augbench.stages.train_segmenter import load_network
+        from augbench.stages.networks import load_network
 
         arm = arm_named(self._params, Path(self._params.label_source).name)
         return load_network(arm, arm.runs[0])[0].to(torch_device(self._params.compute.accelerator))

@@ -38,13 +38,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 #: A dependency on augbench's source; a study without a checkout has the version file in its place.
 _SOURCE = "${code}/src/augbench"
 _NO_SOURCE = "installed"
+_CODE_COMMENT = re.compile(rf"(?m)^code: {_NO_SOURCE}\s*#.*$")
 _DIGITS = 8
 _README = {
     "raw_data": "# Raw data\n\nNever written by a stage. A phantom needs nothing here. For your own images, put the "
     "datasets here or\npoint `raw_data` in params.yaml at their folder.\n",
     "label_source": "# Annotations of synthetic frames\n\nEmpty unless params.yaml says `labelling: manual`. Then "
-    "`augbench export-frames GENERATOR` writes frames\nhere, people annotate them, and sampling reads the masks "
-    "back. No stage writes here.\n",
+    "`augbench export-frames GENERATOR SEED` writes\nframes here, people annotate them, and sampling reads the "
+    "masks back. No stage writes here.\n",
 }
 _IGNORED = (
     "/.augbench/\n"
@@ -80,7 +81,7 @@ def write_study(name: str, like: str, settings: list[str]) -> Written:
     """
     if not _NAME.fullmatch(name):
         raise UserError(
-            "not a name of a study",
+            "invalid study name",
             got=name,
             expected="letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 60",
             remedy=f"name it without its folder: it is written to {STUDIES}/NAME",
@@ -159,6 +160,7 @@ def _params_text(root: Path, base: Path, settings: list[Setting], header: str) -
     code = "../.." if is_checkout(root) else _NO_SOURCE
     content = parse_yaml(text.encode(), base / PARAMS_FILE)
     text = apply_settings(text, [*settings, Setting("code", code)]) if "code" in content else f"code: {code}\n{text}"
+    text = _CODE_COMMENT.sub(f"code: {_NO_SOURCE}  # no checkout: stages depend on the file augbench.version", text)
     if "code" not in content:
         text = apply_settings(text, settings)
     _valid(text)

@@ -109,7 +109,7 @@ def _require_tools() -> None:
             f"{missing} cannot be found",
             got=f"PATH={os.environ.get('PATH', '')}",
             expected="dvc installed, and augbench on PATH: dvc.yaml calls it for every stage",
-            remedy="activate the environment (`source .venv/bin/activate`), or use `make repro`",
+            remedy="activate the environment in which both are installed, such as `source .venv/bin/activate`",
             file="dvc.yaml",
         )
 

@@ -17,8 +17,8 @@ from augbench.core.types import LabelScheme, Pairs
 from augbench.generators.base import FittedGenerator
 from augbench.runtime.parts import Parts
 from augbench.runtime.progress import progress
+from augbench.stages.fitted import generator_inputs, load_generator
 from augbench.stages.labels import Labeller
-from augbench.stages.train_generator import generator_inputs, load_generator
 
 _BLOCK = 256
 

@@ -16,7 +16,7 @@ from augbench.core.params import Kinds, Params
 from augbench.core.types import Frames
 from augbench.runtime.progress import progress
 from augbench.scores.base import SegmentationScore, score_frame
-from augbench.stages.train_segmenter import load_network
+from augbench.stages.networks import load_network
 
 #: Frames that are predicted and scored at a time; a run is interrupted between two such parts only.
 _PART = 64

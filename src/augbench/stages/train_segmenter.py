@@ -9,7 +9,7 @@ import pandas as pd
 
 from augbench.core import layout
 from augbench.core.arms import Arm, Run, arm_named
-from augbench.core.artifacts import atomic_folder, load_weights, save_weights, write_csv
+from augbench.core.artifacts import atomic_folder, save_weights, write_csv
 from augbench.core.checkpoint import Checkpoints
 from augbench.core.component import create
 from augbench.core.errors import UserError
@@ -21,9 +21,7 @@ from augbench.runtime import interrupt
 from augbench.runtime.fingerprint import WHOLE, Inputs
 from augbench.runtime.parts import Parts
 from augbench.runtime.progress import progress
-from augbench.segmenters.base import Segmenter
-
-_WEIGHTS = "network.safetensors"
+from augbench.stages.networks import WEIGHTS, segmenter_of
 
 
 def run(params: Params, name: str, part: str | None = None) -> None:
@@ -74,7 +72,7 @@ def _train(params: Params, arm: Arm, run: Run, checkpoints: Checkpoints | None) 
     seed = child_seed(params.seed, "train_segmenter", run.segmenter_seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(child_seed(seed, "weights"))
-        network = _segmenter(arm).build(cohort.scheme.classes, params.image_size)
+        network = segmenter_of(arm).build(cohort.scheme.classes, params.image_size)
     curve = fit(
         network,
         Pool(real.pairs, synthetic, regime.phases(len(real), len(synthetic))),
@@ -90,17 +88,5 @@ def _train(params: Params, arm: Arm, run: Run, checkpoints: Checkpoints | None) 
     )
     with atomic_folder(layout.model(run)) as folder:
         config = {"arm": arm.name, "image_size": params.image_size, "structures": list(cohort.scheme.structures)}
-        save_weights(folder / _WEIGHTS, network.state_dict(), config)
+        save_weights(folder / WEIGHTS, network.state_dict(), config)
         write_csv(folder / "curve.csv", pd.DataFrame(curve))
-
-
-def load_network(arm: Arm, run: Run) -> tuple[Any, list[str]]:
-    """A trained network, ready to predict, and the structures of its classes 1, 2, ..."""
-    tensors, config = load_weights(layout.model(run) / _WEIGHTS)
-    network = _segmenter(arm).build(len(config["structures"]) + 1, config["image_size"])
-    network.load_state_dict(tensors)
-    return network.eval(), config["structures"]
-
-
-def _segmenter(arm: Arm) -> Segmenter:
-    return create(Segmenter, arm.segmenter, arm.segmenter_options)
