@@ -24,7 +24,7 @@ RUNNING, STALE, BROKEN = "running", "stale", "broken"
 
 
 @dataclass(frozen=True)
-class Row:
+class StudyState:
     """One study.
 
     Attributes:
@@ -61,24 +61,24 @@ def run(*, as_json: bool) -> None:
     Console().print(_table(rows))
 
 
-def survey(root: Path) -> list[Row]:
+def survey(root: Path) -> list[StudyState]:
     """Every study of the repository."""
     studies = local_studies(root)
     states = _states(root, studies)
     return [_row(name, folder, states[name]) for name, folder in studies.items()]
 
 
-def _row(name: str, folder: Path, state: str) -> Row:
+def _row(name: str, folder: Path, state: str) -> StudyState:
     is_try = name.startswith(TRY_PREFIX)
     try:
         params, words = read_params(folder / PARAMS_FILE), read_study(folder / STUDY)
     except UserError as error:
-        return Row(name, "", is_try, "", 0, 0, f"{BROKEN}: {error.what}", None, "", None)
+        return StudyState(name, "", is_try, "", 0, 0, f"{BROKEN}: {error.what}", None, "", None)
     arms = arms_of(params)
     runs = sum(len(arm.runs) for arm in arms)
     verdict, difference = _headline(params, folder)
     kind, seconds = params.dataset.kind, _core_seconds(folder)
-    return Row(name, words.title, is_try, kind, len(arms), runs, state, seconds, verdict, difference)
+    return StudyState(name, words.title, is_try, kind, len(arms), runs, state, seconds, verdict, difference)
 
 
 def _headline(params: Params, folder: Path) -> tuple[str, tuple[float, float, float] | None]:
@@ -151,7 +151,7 @@ def _only_absent(entry: Any) -> bool:
     )
 
 
-def _table(rows: list[Row]) -> Any:
+def _table(rows: list[StudyState]) -> Any:
     """A block a study, which fits a terminal of any width: title, facts, result."""
     from rich.markup import escape
     from rich.table import Table
@@ -167,7 +167,7 @@ def _table(rows: list[Row]) -> Any:
     return table
 
 
-def _result(row: Row) -> str:
+def _result(row: StudyState) -> str:
     if row.difference is None:
         return row.verdict
     difference, low, high = row.difference
