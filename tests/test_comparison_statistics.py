@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from augbench.comparison.components import VarianceComponent, variance_components
 from augbench.comparison.rows import percent_variation
 from augbench.comparison.tests import holm, signed_rank_p
-from augbench.comparison.verdict import VERDICTS, verdict
+from augbench.comparison.verdict import verdict
+from augbench.core.verdicts import VERDICTS
 
 Scores = NDArray[np.float64]
 

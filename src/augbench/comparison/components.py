@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from augbench.comparison.unit import CELL, require_per_patient, score_cube
+from augbench.comparison.unit import require_per_patient, score_cube
+from augbench.core.tables import CELL
 
 Array = NDArray[np.float64]
 
@@ -100,7 +101,7 @@ def variance_table(per_patient: pd.DataFrame) -> pd.DataFrame:
     """Standard deviations of every view, structure, metric and arm, over the patients with every score defined.
 
     Args:
-        per_patient: see `unit.PER_PATIENT_COLUMNS`.
+        per_patient: see `core.tables.PER_PATIENT_COLUMNS`.
 
     Returns:
         Columns view, structure, metric, arm, n_subjects, then `sd_<component>` in the metric's unit (NaN: one level;

@@ -15,10 +15,11 @@ from augbench.comparison.blocks import Part
 from augbench.comparison.estimate import MIN_SUBJECTS, Estimate
 from augbench.comparison.gate import FAIL, INCONCLUSIVE, OVERALL, PASS, Bounds, Clearing, bounds
 from augbench.comparison.needed import Limit, limit, too_few_patients
-from augbench.comparison.pairs import ALL_VIEWS, Pair, overall
+from augbench.comparison.pairs import Pair, overall
 from augbench.comparison.revision import RevisionPair, revision_pairs
 from augbench.comparison.unit import require_per_patient
 from augbench.core.errors import UserError
+from augbench.core.tables import ALL_VIEWS
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def gate(
     """Judge head against base.
 
     Args:
-        base, head: see `unit.PER_PATIENT_COLUMNS`.
+        base, head: see `core.tables.PER_PATIENT_COLUMNS`.
         alpha: see `comparison.gate` for what it bounds.
         floors: structure -> worst mean that may pass.
         controls: arms that are not gated: they say what the scale is, not whether the pipeline is well.

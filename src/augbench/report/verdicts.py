@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from augbench.report.colours import NEGLIGIBLE
+from augbench.core.verdicts import NEGLIGIBLE
 from augbench.report.display import Display
 from augbench.report.metric import Metric
 from augbench.report.rows import text, verdict_word

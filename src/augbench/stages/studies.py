@@ -14,6 +14,7 @@ from augbench.core.errors import UserError
 from augbench.core.layout import LOCK, METRICS, PROVENANCE, STUDY
 from augbench.core.params import PARAMS_FILE, Params, read_params
 from augbench.core.study import read_study
+from augbench.report import words
 from augbench.report.run_tables import processor_seconds
 from augbench.runtime.running import running_stages
 from augbench.stages.places import PIPELINE, TRY_PREFIX, local_studies, repository
@@ -71,14 +72,14 @@ def survey(root: Path) -> list[StudyState]:
 def _row(name: str, folder: Path, state: str) -> StudyState:
     is_try = name.startswith(TRY_PREFIX)
     try:
-        params, words = read_params(folder / PARAMS_FILE), read_study(folder / STUDY)
+        params, study = read_params(folder / PARAMS_FILE), read_study(folder / STUDY)
     except UserError as error:
         return StudyState(name, "", is_try, "", 0, 0, f"{BROKEN}: {error.what}", None, "", None)
     arms = arms_of(params)
     runs = sum(len(arm.runs) for arm in arms)
     verdict, difference = _headline(params, folder)
     kind, seconds = params.dataset.kind, _core_seconds(folder)
-    return StudyState(name, words.title, is_try, kind, len(arms), runs, state, seconds, verdict, difference)
+    return StudyState(name, study.title, is_try, kind, len(arms), runs, state, seconds, verdict, difference)
 
 
 def _headline(params: Params, folder: Path) -> tuple[str, tuple[float, float, float] | None]:
@@ -170,12 +171,10 @@ def _table(rows: list[StudyState]) -> Any:
 def _result(row: StudyState) -> str:
     if row.difference is None:
         return row.verdict
-    difference, low, high = row.difference
-    return f"{row.verdict}: {difference:+.3f} [{low:+.3f}, {high:+.3f}]".removeprefix(": ")
+    difference, *limits = row.difference
+    found = f"{words.difference(difference)} ({words.interval(*limits)})"
+    return f"{row.verdict}: {found}".removeprefix(": ")
 
 
 def _time(core_seconds: float | None) -> str:
-    if core_seconds is None:
-        return ""
-    minutes = max(round(core_seconds / 60), 1)
-    return f"{minutes / 60:.1f} core-hours" if minutes >= 60 else f"{minutes} core-minute{'s' if minutes > 1 else ''}"
+    return "" if core_seconds is None else f"{words.duration(core_seconds)} of processor time"
