@@ -28,7 +28,7 @@ from augbench.core.params import Params, read_params
 from augbench.core.seeding import child_seed
 from augbench.core.types import Frames
 from augbench.datasets.base import Dataset
-from augbench.regimes.base import Phase
+from augbench.regimes.base import Span
 from augbench.scores.dice import dice
 from augbench.segmenters.base import Segmenter
 from augbench.training.fit import Pool, fit, predict
@@ -100,7 +100,7 @@ def trial(params: Params, segmenter: dict[str, Any], cohorts: dict[str, Frames],
     start = time.process_time()
     fit(
         network,
-        Pool(train.pairs, train.pairs[:0], [Phase(1.0, len(train), 0)]),
+        Pool(train.pairs, train.pairs[:0], [Span(1.0, len(train), 0)]),
         train.take([]),
         params.training,
         params.augmentation,

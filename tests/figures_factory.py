@@ -12,6 +12,7 @@ import pandas as pd
 from augbench.comparison.verdict import verdict
 from augbench.core.arms import Arm
 from augbench.core.study import read_study
+from augbench.core.tables import CELL, RUN
 from augbench.report.data import AUDIT, ReportData
 from augbench.report.display import Display
 from augbench.report.metric import Metric
@@ -93,8 +94,8 @@ def per_patient_table(
                         for name, value in zip(names, dice, strict=True):
                             rows.append((view, structure, "dice", *run, name, value))
                             rows.append((view, structure, "hd95", *run, name, 22 * (1.02 - value)))
-    columns = ["view", "structure", "metric", "arm", "generator_seed", "segmenter_seed", "subject_id", "value"]
-    return pd.DataFrame(rows, columns=columns)
+    columns = [*CELL, *RUN, "subject_id", "value"]
+    return pd.DataFrame(rows, columns=columns).assign(site="external", n_frames=2, n_undefined=0)
 
 
 def comparison_table(
@@ -126,7 +127,15 @@ def _compared(arm: pd.Series, reference: pd.Series, metric: Metric) -> dict[str,
     row: dict[str, Any] = {"n_subjects": n, "mean_difference": mean, "sd_paired": sd, "n_undefined": 0}
     row |= {"mean_arm": arm.mean(), "mean_reference": reference.mean()}
     row |= dict(zip(("ci_low", "ci_high", "ci90_low", "ci90_high"), bounds, strict=True))
-    row |= {"p_wilcoxon": p, "p_value": p, "p_adjusted": min(1.0, 11 * p), "seeds_unknown": "", "endpoint": "secondary"}
+    row |= {
+        "degrees": n - 1.0,
+        "p_tost": 0.5,
+        "p_wilcoxon": p,
+        "p_value": p,
+        "p_adjusted": min(1.0, 11 * p),
+        "seeds_unknown": "",
+        "endpoint": "secondary",
+    }
     ratio, relative = arm.mean() / reference.mean(), half / reference.mean()
     row |= {"ratio": ratio, "ratio_low": ratio - relative, "ratio_high": ratio + relative}
     direction = {"margin": metric.margin, "higher_is_better": metric.higher_is_better}
@@ -144,7 +153,7 @@ def contrasts_table(comparison: pd.DataFrame) -> pd.DataFrame:
     """Columns of reports/contrasts.csv, as far as the report reads them; limits are of a typical width."""
     rows = comparison[comparison["overall"] & (comparison["metric"] == "dice")].set_index("arm")
     means = {"real": 0.0} | rows["mean_difference"].to_dict()
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [
             (
                 arm,
@@ -157,6 +166,7 @@ def contrasts_table(comparison: pd.DataFrame) -> pd.DataFrame:
         ],
         columns=["arm", "other", "mean_difference", "ci_low", "ci_high"],
     )
+    return table.assign(metric="dice", n_subjects=50, p_value=0.5, seeds_unknown="")
 
 
 def audit_table() -> pd.DataFrame:

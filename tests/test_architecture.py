@@ -101,3 +101,15 @@ def test_what_a_study_says_is_data(path: Path) -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             said = [word for word in WORDS_OF_ONE_STUDY if word in node.value.lower()]
             assert not said, f"{path.relative_to(PACKAGE)}:{node.lineno} says {said}"
+
+
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    """Except a protocol, which shares it with what fulfils it."""
+    owners: dict[str, set[str]] = {}
+    for path in FILES:
+        classes = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)]
+        for node in classes:
+            if not node.name.startswith("_") and "Protocol" not in {getattr(base, "id", "") for base in node.bases}:
+                owners.setdefault(node.name, set()).add(str(path.relative_to(PACKAGE)))
+    twice = {name: sorted(places) for name, places in owners.items() if len(places) > 1}
+    assert not twice

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from augbench.comparison.rows import LIMIT_COLUMNS, Rules
+from augbench.comparison.rows import Rules
 from augbench.comparison.table import compare
-from augbench.comparison.unit import PER_PATIENT_COLUMNS
+from augbench.core.tables import LIMIT_COLUMNS, PER_PATIENT_COLUMNS
 
 Cube = NDArray[np.float64]
 MARGIN = 0.01

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from augbench.comparison.components import Component, variance_components
+from augbench.comparison.components import VarianceComponent, variance_components
 from augbench.comparison.rows import percent_variation
 from augbench.comparison.tests import holm, signed_rank_p
-from augbench.comparison.verdict import VERDICTS, verdict
+from augbench.comparison.verdict import verdict
+from augbench.core.verdicts import VERDICTS
 
 Scores = NDArray[np.float64]
 
@@ -77,7 +78,7 @@ class TestHolm:
         assert holm(p_values) == pytest.approx([0.003, 0.04, 0.04])
 
 
-def value(part: Component | None) -> float:
+def value(part: VarianceComponent | None) -> float:
     """A variance as it is shown: never below 0."""
     assert part is not None
     return float(part.clipped().value)

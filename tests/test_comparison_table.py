@@ -10,16 +10,11 @@ import pandas as pd
 import pytest
 
 from augbench.comparison.components import variance_table
-from augbench.comparison.rows import LIMIT_COLUMNS, Endpoint, Rules, overall_rows
-from augbench.comparison.table import COLUMNS, compare, contrasts
-from augbench.comparison.unit import (
-    PER_FRAME_COLUMNS,
-    PER_PATIENT_COLUMNS,
-    per_patient,
-    require_per_patient,
-    score_cube,
-)
+from augbench.comparison.rows import Endpoint, Rules, overall_rows
+from augbench.comparison.table import compare, contrasts
+from augbench.comparison.unit import PER_FRAME_COLUMNS, per_patient, require_per_patient, score_cube
 from augbench.core.errors import UserError
+from augbench.core.tables import COMPARISON_COLUMNS, LIMIT_COLUMNS, PER_PATIENT_COLUMNS
 
 #: Arm, generator seed; `check` is a control.
 RUNS = [("plain", ""), ("gan", "0"), ("gan", "1"), ("check", "0")]
@@ -223,7 +218,7 @@ class TestRefused:
 class TestCompare:
     def test_columns_and_rows(self) -> None:
         comparison = table(study())
-        assert tuple(comparison.columns) == COLUMNS
+        assert tuple(comparison.columns) == COMPARISON_COLUMNS
         # 3 cells and the overall row, 2 metrics, 2 arms.
         assert len(comparison) == 16
         assert set(comparison["reference_arm"]) == {"plain"}
@@ -363,7 +358,9 @@ class TestCompare:
         )
         alone = table(per_frame[per_frame["arm"] != "check"])
         kept = first[first["arm"] == "gan"].reset_index(drop=True)
-        unadjusted = [column for column in COLUMNS if column not in ("p_adjusted", "verdict", *LIMIT_COLUMNS)]
+        unadjusted = [
+            column for column in COMPARISON_COLUMNS if column not in ("p_adjusted", "verdict", *LIMIT_COLUMNS)
+        ]
         pd.testing.assert_frame_equal(alone[unadjusted], kept[unadjusted])
 
     def test_another_reference_arm(self) -> None:

@@ -14,15 +14,15 @@ from augbench.comparison.absent import absent_scores
 from augbench.comparison.blocks import Part
 from augbench.comparison.estimate import Estimate
 from augbench.comparison.gate import FAIL, INCONCLUSIVE, OVERALL, PASS, Clearing, bounds, decide
-from augbench.comparison.gate_table import Gate, Scale, gate
+from augbench.comparison.gate_table import GatedMetric, GateResult, gate
 from augbench.comparison.needed import limit
 from augbench.core.errors import UserError
 
 BASE = scores()
-DICE = Scale("dice", 0.01, higher_is_better=True)
+DICE = GatedMetric("dice", 0.01, higher_is_better=True)
 
 
-def _gate(head: pd.DataFrame, base: pd.DataFrame = BASE, scale: Scale = DICE, **options: object) -> Gate:
+def _gate(head: pd.DataFrame, base: pd.DataFrame = BASE, scale: GatedMetric = DICE, **options: object) -> GateResult:
     return gate(base, head, scale, **options)  # type: ignore[arg-type]
 
 
@@ -157,16 +157,16 @@ def test_a_single_arm_and_structure_are_one_row_at_the_level_of_the_whole() -> N
 
 def test_no_score_of_the_gated_metric() -> None:
     with pytest.raises(UserError, match="base has no 'hd95' to gate"):
-        _gate(BASE, scale=Scale("hd95", 1.0, higher_is_better=False))
+        _gate(BASE, scale=GatedMetric("hd95", 1.0, higher_is_better=False))
 
 
 class TestLowerIsBetter:
     """The gate on a distance: what is a loss for Dice is a gain here, and the other way round."""
 
-    SCALE = Scale("hd95", 2.0, higher_is_better=False)
+    SCALE = GatedMetric("hd95", 2.0, higher_is_better=False)
     BASE = scores().assign(metric=BASE["metric"].replace("dice", "hd95"), value=100 * (1 - BASE["value"]))
 
-    def judged(self, change: float, rows: object = slice(None), **options: object) -> Gate:
+    def judged(self, change: float, rows: object = slice(None), **options: object) -> GateResult:
         head = self.BASE.copy()
         head.loc[rows, "value"] += change
         return _gate(head, self.BASE, self.SCALE, **options)

@@ -25,8 +25,8 @@ from revision_factory import scores
 
 from augbench.comparison.revision import revision_table
 from augbench.comparison.rows import Rules
-from augbench.comparison.verdict import VERDICTS
 from augbench.core.study import Target
+from augbench.core.verdicts import VERDICTS
 from augbench.report import colours, prose
 from augbench.report.data import ReportData, empty
 from augbench.report.metric import Metric

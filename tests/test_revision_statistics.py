@@ -13,7 +13,7 @@ from augbench.comparison.blocks import Part
 from augbench.comparison.estimate import Estimate
 from augbench.comparison.revision import COLUMNS, revision_pairs, revision_table
 from augbench.comparison.rows import Endpoint, Rules
-from augbench.comparison.unit import PER_PATIENT_COLUMNS
+from augbench.core.tables import PER_PATIENT_COLUMNS
 
 PLAIN = {"plain": ARMS["plain"]}
 

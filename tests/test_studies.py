@@ -67,8 +67,8 @@ def test_time_and_result_come_from_the_reports(checkout: Path) -> None:
         [-0.0124, -0.03, 0.0051],
     )
     shown = run(checkout, "studies")[1]
-    assert "1.3 core-hours" in shown
-    assert "inconclusive: -0.012 [-0.030, +0.005]" in shown
+    assert "1 h 20 min of processor time" in shown
+    assert "inconclusive: −0.0124 (−0.0300 to 0.0051)" in shown
     _write(folder, PROVENANCE, {"stages": stages[:1]})
     assert _rows(checkout)["smoke"]["core_seconds"] == 8.0
 

@@ -13,7 +13,7 @@ from augbench.core.component import available, create
 from augbench.core.errors import UserError
 from augbench.core.params import Augmentation, Params
 from augbench.core.types import FRAME_COLUMNS, Frames, LabelScheme
-from augbench.regimes.base import Phase, Regime
+from augbench.regimes.base import Regime, Span
 from augbench.segmenters.base import Segmenter
 from augbench.training.augment import augment, normalise
 from augbench.training.batches import AugmentedBatches, draw_order
@@ -38,7 +38,7 @@ def discs(count: int, size: int = 32) -> Frames:
 
 def alone(frames: Frames) -> Pool:
     """A pool of these frames and no synthetic one."""
-    return Pool(frames.pairs, frames.pairs[:0], [Phase(1.0, len(frames), 0)])
+    return Pool(frames.pairs, frames.pairs[:0], [Span(1.0, len(frames), 0)])
 
 
 def _fit(smoke: Params, frames: Frames, seed: int, **changes: Any) -> tuple[Any, list[dict[str, float]]]:
@@ -95,7 +95,7 @@ def test_last_selection_never_looks_at_validation_labels(smoke: Params) -> None:
 
 
 def _batches(frames: Frames, places: int, batch_size: int, params: Augmentation, seed: int) -> AugmentedBatches:
-    order = draw_order([Phase(1.0, len(frames), 0)], places, 1, len(frames), seed)
+    order = draw_order([Span(1.0, len(frames), 0)], places, 1, len(frames), seed)
     return AugmentedBatches(frames.pairs, frames.pairs[:0], order, batch_size, params, seed)
 
 
@@ -112,7 +112,7 @@ def test_a_place_follows_from_the_seed_alone_whatever_its_batch(smoke: Params) -
 
 
 def test_every_frame_of_the_pool_is_drawn_once_before_any_is_drawn_again() -> None:
-    order = draw_order([Phase(1.0, 3, 4)], steps=7, batch_size=3, real=10, seed=1)
+    order = draw_order([Span(1.0, 3, 4)], steps=7, batch_size=3, real=10, seed=1)
     assert len(order) == 21
     # Real frames are the first of ten, synthetic ones stand behind all ten.
     assert all(set(order[at : at + 7]) == {0, 1, 2, 10, 11, 12, 13} for at in (0, 7, 14))
@@ -120,15 +120,15 @@ def test_every_frame_of_the_pool_is_drawn_once_before_any_is_drawn_again() -> No
 
 def test_a_real_share_holds_in_every_batch_whatever_the_dose() -> None:
     for dose in (4, 400):
-        order = draw_order([Phase(1.0, 8, dose, real_share=0.25)], steps=50, batch_size=4, real=8, seed=1)
+        order = draw_order([Span(1.0, 8, dose, real_share=0.25)], steps=50, batch_size=4, real=8, seed=1)
         batches = order.reshape(50, 4)
         assert ((batches < 8).sum(axis=1) == 1).all()
         assert np.bincount(batches[batches < 8], minlength=8).max() <= 7  # 50 draws of 8 frames, evenly
         assert len(np.unique(batches[batches >= 8])) == min(dose, 150)
 
 
-def test_phases_follow_one_another_at_the_stated_steps() -> None:
-    order = draw_order([Phase(0.3, 0, 5), Phase(1.0, 4, 0)], steps=10, batch_size=2, real=4, seed=1)
+def test_spans_follow_one_another_at_the_stated_steps() -> None:
+    order = draw_order([Span(0.3, 0, 5), Span(1.0, 4, 0)], steps=10, batch_size=2, real=4, seed=1)
     assert (order[:6] >= 4).all()
     assert (order[6:] < 4).all()
     assert len(order) == 20
@@ -260,33 +260,33 @@ def test_encoder_weights_come_from_a_local_file_or_not_at_all(tmp_path: Any) -> 
 @pytest.mark.parametrize(
     ("regime", "options", "expected"),
     [
-        ("real", {}, [Phase(1.0, 10, 0)]),
-        ("synthetic", {}, [Phase(1.0, 0, 50)]),
-        ("mixed", {"synthetic_per_real": 2.5}, [Phase(1.0, 10, 25)]),
-        ("mixed", {"synthetic_per_real": 1, "real_share": 0.5}, [Phase(1.0, 10, 10, 0.5)]),
-        ("pretrain", {"fraction": 0.4}, [Phase(0.4, 0, 50), Phase(1.0, 10, 0)]),
+        ("real", {}, [Span(1.0, 10, 0)]),
+        ("synthetic", {}, [Span(1.0, 0, 50)]),
+        ("mixed", {"synthetic_per_real": 2.5}, [Span(1.0, 10, 25)]),
+        ("mixed", {"synthetic_per_real": 1, "real_share": 0.5}, [Span(1.0, 10, 10, 0.5)]),
+        ("pretrain", {"fraction": 0.4}, [Span(0.4, 0, 50), Span(1.0, 10, 0)]),
     ],
 )
-def test_regimes_say_what_is_drawn_when(regime: str, options: dict[str, float], expected: list[Phase]) -> None:
-    assert create(Regime, regime, options).phases(10, 50) == expected
+def test_regimes_say_what_is_drawn_when(regime: str, options: dict[str, float], expected: list[Span]) -> None:
+    assert create(Regime, regime, options).spans(10, 50) == expected
 
 
 @pytest.mark.parametrize("kind", available(Regime))
 def test_every_regime_fills_the_whole_training_with_frames_it_may_use(kind: str) -> None:
-    """The contract: phases in order that end at 1, and no synthetic frame in a regime that says it needs none."""
+    """The contract: spans in order that end at 1, and no synthetic frame in a regime that says it needs none."""
     options = {"mixed": {"synthetic_per_real": 2}, "pretrain": {"fraction": 0.5}}.get(kind, {})
     regime = create(Regime, kind, options)
-    phases = regime.phases(10, 50 if regime.needs_synthetic else 0)
-    ends = [phase.until for phase in phases]
+    spans = regime.spans(10, 50 if regime.needs_synthetic else 0)
+    ends = [span.until for span in spans]
     assert ends == sorted(ends)
     assert ends[-1] == 1.0
-    assert all(phase.real + phase.synthetic > 0 for phase in phases)
-    assert any(phase.synthetic for phase in phases) == regime.needs_synthetic
+    assert all(span.real + span.synthetic > 0 for span in spans)
+    assert any(span.synthetic for span in spans) == regime.needs_synthetic
 
 
 def test_a_regime_that_asks_for_too_many_frames_says_how_many() -> None:
     with pytest.raises(UserError, match=r"more frames than were sampled[\s\S]*at least 60[\s\S]*raise sampling.frames"):
-        create(Regime, "mixed", {"synthetic_per_real": 6}).phases(10, 50)
+        create(Regime, "mixed", {"synthetic_per_real": 6}).spans(10, 50)
 
 
 def test_best_selection_without_validation_patients_is_refused(smoke: Params) -> None:

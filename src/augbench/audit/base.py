@@ -104,7 +104,7 @@ class AuditTest(Component):
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MeasuredDistance:
     """A distance between two sets of frames with its 95% confidence interval.
 
     Attributes:
@@ -121,8 +121,8 @@ class Estimate:
 class SetDistance(AuditTest):
     """Distance of synthetic frames to held-out patients, so that copies of training frames earn no better value.
 
-    A result holds the fields of `Estimate`, and under `floor` those of the same distance with real training frames in
-    the place of the synthetic ones: as many, if there are so many.
+    A result holds the fields of `MeasuredDistance`, and under `floor` those of the same distance with real training
+    frames in the place of the synthetic ones: as many, if there are so many.
 
     Attributes:
         min_subjects: in each of the two sets; fewer give no interval.
@@ -147,7 +147,7 @@ class SetDistance(AuditTest):
         rng: np.random.Generator,
         reference_subjects: Subjects | None = None,
         sample_subjects: Subjects | None = None,
-    ) -> Estimate:
+    ) -> MeasuredDistance:
         """Distance of `sample` (m, d) to `reference` (n, d).
 
         Args:
@@ -163,7 +163,7 @@ class SetDistance(AuditTest):
         if min(int(code.max()) + 1 for code in codes) < self.min_subjects:
             raise too_few_subjects(self.title, self.min_subjects)
         value, ci_low, ci_high = self.estimate(reference, sample, *codes, rng)
-        return Estimate(value, ci_low, ci_high, len(reference), len(sample))
+        return MeasuredDistance(value, ci_low, ci_high, len(reference), len(sample))
 
     @abstractmethod
     def estimate(

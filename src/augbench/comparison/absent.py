@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from augbench.comparison.unit import RUN
+from augbench.core.tables import RUN
 
 _PLACE, _PATIENT = ["arm", "view", "structure"], ["subject_id"]
 _CASE = [*_PLACE, *_PATIENT]

@@ -11,31 +11,32 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from augbench.comparison.unit import CELL, require_per_patient, score_cube
+from augbench.comparison.unit import require_per_patient, score_cube
+from augbench.core.tables import CELL
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Component:
+class VarianceComponent:
     """A variance estimate (...) in squared units of the metric, and the sampling variance of that estimate (...)."""
 
     value: Array
     variance: Array
 
-    def __add__(self, other: Component) -> Component:
-        return Component(self.value + other.value, self.variance + other.variance)
+    def __add__(self, other: VarianceComponent) -> VarianceComponent:
+        return VarianceComponent(self.value + other.value, self.variance + other.variance)
 
-    def times(self, factor: float) -> Component:
+    def times(self, factor: float) -> VarianceComponent:
         """The component of a mean that weighs `factor` as much."""
-        return Component(self.value * factor, self.variance * factor**2)
+        return VarianceComponent(self.value * factor, self.variance * factor**2)
 
-    def clipped(self) -> Component:
+    def clipped(self) -> VarianceComponent:
         """An estimate below 0 counts as 0."""
-        return Component(np.maximum(self.value, 0), self.variance)
+        return VarianceComponent(np.maximum(self.value, 0), self.variance)
 
 
-NOTHING = Component(np.zeros(()), np.zeros(()))
+NOTHING = VarianceComponent(np.zeros(()), np.zeros(()))
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,11 @@ class VarianceComponents:
         residual: patients who respond differently to a run.
     """
 
-    patient: Component | None
-    generator_seed: Component | None
-    segmenter_seed: Component | None
-    run: Component | None
-    residual: Component | None
+    patient: VarianceComponent | None
+    generator_seed: VarianceComponent | None
+    segmenter_seed: VarianceComponent | None
+    run: VarianceComponent | None
+    residual: VarianceComponent | None
 
 
 def variance_components(scores: Array) -> VarianceComponents:
@@ -83,14 +84,16 @@ def variance_components(scores: Array) -> VarianceComponents:
     )
 
 
-def _mean_square(deviations: Array, degrees: int, repeats: int) -> Component | None:
+def _mean_square(deviations: Array, degrees: int, repeats: int) -> VarianceComponent | None:
     if degrees <= 0:
         return None
     value = (deviations**2).sum(axis=(-3, -2, -1)) * repeats / degrees
-    return Component(value, 2 * value**2 / degrees)
+    return VarianceComponent(value, 2 * value**2 / degrees)
 
 
-def _share(mean_square: Component | None, floor: Component | None, repeats: int) -> Component | None:
+def _share(
+    mean_square: VarianceComponent | None, floor: VarianceComponent | None, repeats: int
+) -> VarianceComponent | None:
     return None if mean_square is None or floor is None else (mean_square + floor.times(-1)).times(1 / repeats)
 
 
@@ -98,7 +101,7 @@ def variance_table(per_patient: pd.DataFrame) -> pd.DataFrame:
     """Standard deviations of every view, structure, metric and arm, over the patients with every score defined.
 
     Args:
-        per_patient: see `unit.PER_PATIENT_COLUMNS`.
+        per_patient: see `core.tables.PER_PATIENT_COLUMNS`.
 
     Returns:
         Columns view, structure, metric, arm, n_subjects, then `sd_<component>` in the metric's unit (NaN: one level;

@@ -15,14 +15,15 @@ from augbench.comparison.blocks import Part
 from augbench.comparison.estimate import MIN_SUBJECTS, Estimate
 from augbench.comparison.gate import FAIL, INCONCLUSIVE, OVERALL, PASS, Bounds, Clearing, bounds
 from augbench.comparison.needed import Limit, limit, too_few_patients
-from augbench.comparison.pairs import ALL_VIEWS, Pair, overall
+from augbench.comparison.pairs import Pair, overall
 from augbench.comparison.revision import RevisionPair, revision_pairs
 from augbench.comparison.unit import require_per_patient
 from augbench.core.errors import UserError
+from augbench.core.tables import ALL_VIEWS
 
 
 @dataclass(frozen=True)
-class Scale:
+class GatedMetric:
     """What is gated: the loss of this metric that may pass, in its unit, and its direction."""
 
     metric: str
@@ -36,7 +37,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Row:
+class GatedRow:
     """One gated row; numbers in the metric's unit.
 
     Attributes:
@@ -74,7 +75,7 @@ class Floor:
 
 
 @dataclass(frozen=True)
-class Gate:
+class GateResult:
     """The gate's result.
 
     Attributes:
@@ -85,13 +86,13 @@ class Gate:
         not_gated: arms of head that are controls or that base does not have.
     """
 
-    scale: Scale
+    scale: GatedMetric
     alpha: float
     n_subjects: int = 0
     seeds: tuple[int, int] = (0, 0)
     one_generator: tuple[str, ...] = ()
     one_segmenter: tuple[str, ...] = ()
-    rows: tuple[Row, ...] = ()
+    rows: tuple[GatedRow, ...] = ()
     floors: tuple[Floor, ...] = ()
     missing: tuple[str, ...] = ()
     not_gated: tuple[str, ...] = ()
@@ -108,17 +109,17 @@ class Gate:
 def gate(
     base: pd.DataFrame,
     head: pd.DataFrame,
-    scale: Scale,
+    scale: GatedMetric,
     *,
     alpha: float = 0.05,
     floors: Mapping[str, float] | None = None,
     controls: Collection[str] = (),
     generators: Mapping[str, str] | None = None,
-) -> Gate:
+) -> GateResult:
     """Judge head against base.
 
     Args:
-        base, head: see `unit.PER_PATIENT_COLUMNS`.
+        base, head: see `core.tables.PER_PATIENT_COLUMNS`.
         alpha: see `comparison.gate` for what it bounds.
         floors: structure -> worst mean that may pass.
         controls: arms that are not gated: they say what the scale is, not whether the pipeline is well.
@@ -145,7 +146,7 @@ def gate(
             remedy="correct gate.floors in params.yaml",
         )
     arms = list(dict.fromkeys(old["arm"]))
-    result = Gate(scale, alpha, not_gated=tuple(arm for arm in dict.fromkeys(head["arm"]) if arm not in arms))
+    result = GateResult(scale, alpha, not_gated=tuple(arm for arm in dict.fromkeys(head["arm"]) if arm not in arms))
     new = new[new["arm"].isin(arms)]
     missing = tuple(absent_scores(old, new))
     if missing:
@@ -182,13 +183,13 @@ class _Judge:
     """Rows and floors of arms that both revisions have, each arm's overall place last."""
 
     pairs: Mapping[str, Sequence[RevisionPair]]
-    scale: Scale
+    scale: GatedMetric
 
     @property
     def structures(self) -> list[str]:
         return list(dict.fromkeys(p.structure for own in self.pairs.values() for p in own if p.view != ALL_VIEWS))
 
-    def rows(self, alpha: float) -> list[Row]:
+    def rows(self, alpha: float) -> list[GatedRow]:
         """The overall row; then one per arm and one per structure, where there are several."""
         arms, structures = list(self.pairs), self.structures
         parts = sum(len(names) for names in (arms, structures) if len(names) > 1)
@@ -222,7 +223,9 @@ def gain(pairs: Sequence[Pair], kept: NDArray[np.bool_], sign: int) -> list[Part
     return [part for pair in pairs for part in (pair.arm.part(kept, weight), pair.reference.part(kept, -weight))]
 
 
-def _row(name: str, kind: str, pairs: Sequence[Pair], kept: NDArray[np.bool_], limits: Bounds, scale: Scale) -> Row:
+def _row(
+    name: str, kind: str, pairs: Sequence[Pair], kept: NDArray[np.bool_], limits: Bounds, scale: GatedMetric
+) -> GatedRow:
     estimate = Estimate.of(gain(pairs, kept, scale.sign))
     head, base = (
         float(np.mean([getattr(pair, side).scores[kept].mean() for pair in pairs])) for side in ("arm", "reference")
@@ -237,7 +240,7 @@ def _row(name: str, kind: str, pairs: Sequence[Pair], kept: NDArray[np.bool_], l
         lacks = limit(estimate, Clearing(change, limits)) if outcome == INCONCLUSIVE else None
     change, at_worst, at_best = (scale.sign * value for value in (change, low, high))
     unknown = () if unchanged else estimate.unknown
-    return Row(name, kind, base, head, change, at_worst, at_best, limits, outcome, lacks, unknown)
+    return GatedRow(name, kind, base, head, change, at_worst, at_best, limits, outcome, lacks, unknown)
 
 
 def _same(pair: Pair, kept: NDArray[np.bool_]) -> bool:

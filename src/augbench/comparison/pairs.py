@@ -10,10 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from augbench.comparison.blocks import Array, Labels, Part
-from augbench.comparison.unit import RUN, score_cube
-
-#: View and structure of the row that averages each patient over all views and structures.
-ALL_VIEWS, MEAN_STRUCTURE = "all", "mean"
+from augbench.comparison.unit import score_cube
+from augbench.core.tables import ALL_VIEWS, MEAN_STRUCTURE, RUN
 
 Place = tuple[str, str]
 

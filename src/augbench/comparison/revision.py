@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from augbench.comparison.pairs import Pair, cells, with_overall
-from augbench.comparison.rows import LIMIT_COLUMNS, Row, Rules, conclude, frame
+from augbench.comparison.rows import Row, Rules, conclude, frame
 from augbench.comparison.unit import require_per_patient
+from augbench.core.tables import LIMIT_COLUMNS
 
 COLUMNS = (
     *("view", "structure", "metric", "arm", "endpoint", "n_subjects", "mean_base", "mean_head"),
@@ -72,7 +73,7 @@ def revision_pairs(
     A patient whose score is undefined in any run of either side, or who is missing on one, makes no pair.
 
     Args:
-        base, head: see `unit.PER_PATIENT_COLUMNS`.
+        base, head: see `core.tables.PER_PATIENT_COLUMNS`.
         generators: arm -> its generator; arms of one generator share its seeds.
 
     Raises:
@@ -100,7 +101,7 @@ def revision_table(base: pd.DataFrame, head: pd.DataFrame, rules: Rules) -> pd.D
     the counting of undefined scores. `better` and `worse` speak of head.
 
     Args:
-        base, head: see `unit.PER_PATIENT_COLUMNS`; only what both hold is compared.
+        base, head: see `core.tables.PER_PATIENT_COLUMNS`; only what both hold is compared.
 
     Returns:
         COLUMNS; `n_changed` counts patients whose score differs at all, `seeds` is `RevisionPair.seeds`.

@@ -14,11 +14,11 @@ from augbench.comparison.estimate import MIN_SUBJECTS, Estimate, Precision
 from augbench.comparison.needed import limit, too_few_patients
 from augbench.comparison.pairs import Pair
 from augbench.comparison.tests import holm, signed_rank_p
-from augbench.comparison.verdict import INCONCLUSIVE, verdict
+from augbench.comparison.verdict import verdict
 from augbench.core.errors import UserError
+from augbench.core.tables import LIMIT_COLUMNS
+from augbench.core.verdicts import INCONCLUSIVE
 
-#: Empty in a row that is decided.
-LIMIT_COLUMNS = ("limited_by", "limited_share", "patients_needed", "seeds_needed")
 PRIMARY, SECONDARY, CONTROL = "primary", "secondary", "control"
 
 

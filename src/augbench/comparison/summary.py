@@ -8,13 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from augbench.comparison.pairs import ALL_VIEWS
 from augbench.comparison.rows import Endpoint, overall_rows
-
-ARM_COLUMNS = ("arm", "role", "regime", "dose", "generator", "cohort", "labels")
-DEVELOPMENT_COLUMNS = ("cohort", "arm", "generator_seed", "segmenter_seed", "view", "structure", "metric", "value")
-SITE_COLUMNS = ("arm", "site", "metric", "mean")
-DOSE_COLUMNS = ("arm", "generator", "dose", "site", "metric", "mean", "ci_low", "ci_high")
+from augbench.core.tables import ALL_VIEWS, DOSE_COLUMNS, SITE_COLUMNS
 
 
 def headline(comparison: pd.DataFrame, primary: Endpoint) -> dict[str, Any]:

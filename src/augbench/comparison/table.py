@@ -8,23 +8,16 @@ from itertools import combinations
 import pandas as pd
 
 from augbench.comparison.pairs import cells, with_overall
-from augbench.comparison.rows import LIMIT_COLUMNS, Row, Rules, conclude, frame
+from augbench.comparison.rows import Row, Rules, conclude, frame
 from augbench.comparison.unit import require_per_patient
 from augbench.core.errors import UserError
-
-COLUMNS = (
-    *("view", "structure", "metric", "arm", "reference_arm", "endpoint", "n_subjects", "mean_arm", "mean_reference"),
-    *("mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "degrees", "p_value", "p_adjusted", "p_tost"),
-    *("verdict", "seeds_unknown", *LIMIT_COLUMNS, "ratio", "ratio_low", "ratio_high", "sd_paired", "p_wilcoxon"),
-    *("median_arm", "q1_arm", "q3_arm", "median_reference", "q1_reference", "q3_reference"),
-    *("variation_arm", "variation_reference", "n_undefined", "overall"),
-)
+from augbench.core.tables import COMPARISON_COLUMNS, CONTRAST_COLUMNS
 
 
 def compare(
     per_patient: pd.DataFrame, rules: Rules, *, reference_arm: str, generators: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """Every other arm against `reference_arm`, one row per view, structure and metric, with COLUMNS.
+    """Every other arm against `reference_arm`, one row per view, structure and metric, with COMPARISON_COLUMNS.
 
     Where there are several views or structures, each arm also has a row `all`, `mean` per metric: each patient averaged
     over all of them first, with equal weight. `overall` marks it; a single place's own row is marked instead. A patient
@@ -32,7 +25,7 @@ def compare(
     row: those who lost a view or structure).
 
     Args:
-        per_patient: see `unit.PER_PATIENT_COLUMNS`.
+        per_patient: see `core.tables.PER_PATIENT_COLUMNS`.
         generators: arm -> its generator; arms of one generator share its seeds.
 
     Raises:
@@ -59,12 +52,7 @@ def compare(
                 names = {"view": view, "structure": structure, "metric": str(metric), "arm": arm}
                 rows.append(Row.measured(names | {"reference_arm": reference_arm}, pair, rules))
     conclude(rows, rules)
-    return frame(rows, COLUMNS)
-
-
-CONTRAST_COLUMNS = (
-    *("arm", "other", "metric", "n_subjects", "mean_difference", "ci_low", "ci_high", "p_value", "seeds_unknown"),
-)
+    return frame(rows, COMPARISON_COLUMNS)
 
 
 def contrasts(

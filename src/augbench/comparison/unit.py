@@ -8,13 +8,10 @@ import numpy as np
 import pandas as pd
 
 from augbench.core.errors import UserError
+from augbench.core.tables import CELL, PER_PATIENT_COLUMNS, RUN
 
-CELL = ["view", "structure", "metric"]
-#: What names a run in every table (`core.arms.Run.identity`); all text, the generator's seed '' where there is none.
-RUN = ["arm", "generator_seed", "segmenter_seed"]
 #: `reason` says why `value` is empty.
 PER_FRAME_COLUMNS = ("frame_id", "subject_id", "site", "view", *RUN, "structure", "metric", "value", "reason")
-PER_PATIENT_COLUMNS = (*CELL, *RUN, "subject_id", "site", "value", "n_frames", "n_undefined")
 #: Read as text from a file: an id `007` or an empty seed must not become a number.
 PER_FRAME_TEXT = tuple(name for name in PER_FRAME_COLUMNS if name != "value")
 PER_PATIENT_TEXT = PER_PATIENT_COLUMNS[:8]

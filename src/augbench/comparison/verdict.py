@@ -1,13 +1,8 @@
-"""From intervals and p-values to a word: the only place where a conclusion is drawn, and the owner of its words."""
+"""From intervals and p-values to a word: the only place where a conclusion is drawn."""
 
 from __future__ import annotations
 
-EQUIVALENT = "equivalent"
-NEGLIGIBLE = "significant but negligible"
-BETTER = "better"
-WORSE = "worse"
-INCONCLUSIVE = "inconclusive"
-VERDICTS = (EQUIVALENT, NEGLIGIBLE, BETTER, WORSE, INCONCLUSIVE)
+from augbench.core.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, NEGLIGIBLE, WORSE
 
 
 def inside_margin(ci90_low: float, ci90_high: float, margin: float | None) -> bool:
@@ -25,7 +20,7 @@ def verdict(
     higher_is_better: bool,
     alpha: float = 0.05,
 ) -> str:
-    """One of VERDICTS for a mean difference arm minus reference.
+    """One of `core.verdicts.VERDICTS` for a mean difference arm minus reference.
 
     Args:
         p: of the difference from 0, corrected for the family it is tested in; its intervals know the same seeds.

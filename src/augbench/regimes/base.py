@@ -11,11 +11,11 @@ from augbench.core.errors import UserError
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A part of the training in which batches are drawn in one way.
+class Span:
+    """A span of training steps in which batches are drawn in one way.
 
     Attributes:
-        until: where it ends, as a share of all steps in (0, 1]; phases follow one another, the last ends at 1.
+        until: where it ends, as a share of all steps in (0, 1]; spans follow one another, the last ends at 1.
         real, synthetic: frames in the pool, from the front of each set.
         real_share: share of real frames in every batch, in [0, 1]; None: frames are drawn evenly from the whole pool.
     """
@@ -35,7 +35,7 @@ class Regime(Component):
     needs_synthetic: ClassVar[bool]
 
     @abstractmethod
-    def phases(self, real: int, synthetic: int) -> list[Phase]:
+    def spans(self, real: int, synthetic: int) -> list[Span]:
         """The training from its first to its last step.
 
         Args:

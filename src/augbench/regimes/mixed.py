@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from augbench.regimes.base import Phase, Regime, require_frames
+from augbench.regimes.base import Regime, Span, require_frames
 
 
 class Mixed(Regime):
@@ -21,10 +21,10 @@ class Mixed(Regime):
         default=None, gt=0, lt=1, description="share of real frames in every batch; null: as in the pool"
     )
 
-    def phases(self, real: int, synthetic: int) -> list[Phase]:
+    def spans(self, real: int, synthetic: int) -> list[Span]:
         wanted = round(real * self.synthetic_per_real)
         require_frames(wanted, synthetic)
-        return [Phase(1.0, real, wanted, self.real_share)]
+        return [Span(1.0, real, wanted, self.real_share)]
 
 
 COMPONENT = Mixed

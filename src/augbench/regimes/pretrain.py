@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from augbench.regimes.base import Phase, Regime, require_frames
+from augbench.regimes.base import Regime, Span, require_frames
 
 
 class Pretrain(Regime):
@@ -14,9 +14,9 @@ class Pretrain(Regime):
 
     fraction: float = Field(gt=0, lt=1, description="share of the steps spent on synthetic frames")
 
-    def phases(self, real: int, synthetic: int) -> list[Phase]:
+    def spans(self, real: int, synthetic: int) -> list[Span]:
         require_frames(1, synthetic)
-        return [Phase(self.fraction, 0, synthetic), Phase(1.0, real, 0)]
+        return [Span(self.fraction, 0, synthetic), Span(1.0, real, 0)]
 
 
 COMPONENT = Pretrain

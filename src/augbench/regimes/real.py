@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from augbench.regimes.base import Phase, Regime
+from augbench.regimes.base import Regime, Span
 
 
 class Real(Regime):
@@ -10,8 +10,8 @@ class Real(Regime):
 
     needs_synthetic = False
 
-    def phases(self, real: int, synthetic: int) -> list[Phase]:
-        return [Phase(1.0, real, 0)]
+    def spans(self, real: int, synthetic: int) -> list[Span]:
+        return [Span(1.0, real, 0)]
 
 
 COMPONENT = Real

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from augbench.regimes.base import Phase, Regime, require_frames
+from augbench.regimes.base import Regime, Span, require_frames
 
 
 class Synthetic(Regime):
@@ -10,9 +10,9 @@ class Synthetic(Regime):
 
     needs_synthetic = True
 
-    def phases(self, real: int, synthetic: int) -> list[Phase]:
+    def spans(self, real: int, synthetic: int) -> list[Span]:
         require_frames(1, synthetic)
-        return [Phase(1.0, 0, synthetic)]
+        return [Span(1.0, 0, synthetic)]
 
 
 COMPONENT = Synthetic

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
+from augbench.core.verdicts import VERDICTS
+
 # Okabe & Ito, "Color universal design" (2008): distinguishable with every common colour-vision deficiency.
 BLACK, ORANGE, SKY, GREEN = "#1a1a1a", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
@@ -17,15 +19,8 @@ _LINES = (VERMILLION, BLUE, GREEN, PURPLE, ORANGE, SKY)
 #: Each further round of a palette is darker by this factor.
 _DARKER = 0.6
 
-NEGLIGIBLE = "significant but negligible"
 #: The verdicts of a comparison, in the order in which they are counted.
-VERDICT_COLOURS = {
-    "equivalent": GREEN,
-    NEGLIGIBLE: ORANGE,
-    "better": BLUE,
-    "worse": VERMILLION,
-    "inconclusive": GREY,
-}
+VERDICT_COLOURS = dict(zip(VERDICTS, (GREEN, ORANGE, BLUE, VERMILLION, GREY), strict=True))
 #: The same hues dark enough to be read as text on white and on the wash (WCAG 2 contrast 4.5), and the page's own.
 TEXT = {
     "ink": "#1f2328",

@@ -11,6 +11,15 @@ import pandas as pd
 
 from augbench.core.arms import Arm
 from augbench.core.study import Study
+from augbench.core.tables import (
+    ALL_VIEWS,
+    COMPARISON_COLUMNS,
+    CONTRAST_COLUMNS,
+    DOSE_COLUMNS,
+    PER_PATIENT_COLUMNS,
+    SITE_COLUMNS,
+    VARIANCE_COLUMNS,
+)
 from augbench.report.display import Display
 from augbench.report.metric import Metric
 from augbench.report.rows import overall, records, sort_by
@@ -19,40 +28,27 @@ from augbench.report.targets import Judge, Judged, flags
 if TYPE_CHECKING:
     from augbench.report.since import Since
 
-COMPARISON = [
-    *("view", "structure", "metric", "arm", "reference_arm", "n_subjects", "mean_arm", "mean_reference"),
-    *("mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "sd_paired", "p_wilcoxon", "p_value", "verdict"),
-    *("p_adjusted", "endpoint", "seeds_unknown", "ratio", "ratio_low", "ratio_high"),
-    *("median_arm", "q1_arm", "q3_arm", "median_reference", "q1_reference", "q3_reference", "n_undefined"),
-    *("variation_arm", "variation_reference", "limited_by", "limited_share", "patients_needed", "seeds_needed"),
-    "overall",
-]
-PER_PATIENT = ["view", "structure", "metric", "arm", "generator_seed", "segmenter_seed", "subject_id", "value"]
-CONTRASTS = ["arm", "other", "mean_difference", "ci_low", "ci_high"]
-SITES = ["arm", "site", "metric", "mean"]
-DOSE = ["arm", "generator", "dose", "site", "metric", "mean", "ci_low", "ci_high"]
 AUDIT = ["generator", "seed", "axis", "title", "features", "value", "ci_low", "ci_high", "flag", "floor_value"]
 CURVES = ["generator", "seed", "kimg", "name", "value", "event"]
-VARIANCE = ["arm", "component", "sd"]
 COHORTS = ["cohort", "site", "subjects", "frames"]
 
 #: Columns without which a table is refused.
-REQUIRED = {
-    "comparison": COMPARISON,
-    "contrasts": CONTRASTS,
-    "per_patient": PER_PATIENT,
-    "sites": SITES,
-    "dose": DOSE,
+REQUIRED: dict[str, Sequence[str]] = {
+    "comparison": COMPARISON_COLUMNS,
+    "contrasts": CONTRAST_COLUMNS,
+    "per_patient": PER_PATIENT_COLUMNS,
+    "sites": SITE_COLUMNS,
+    "dose": DOSE_COLUMNS,
     "audit": AUDIT[:-1],
     "curves": CURVES[:-1],
-    "variance": VARIANCE,
+    "variance": VARIANCE_COLUMNS,
     "cohorts": COHORTS,
 }
 
 
 def empty(table: str) -> pd.DataFrame:
     """The named table without rows: a part that was not run."""
-    return pd.DataFrame(columns=REQUIRED[table])
+    return pd.DataFrame(columns=list(REQUIRED[table]))
 
 
 @dataclass(frozen=True)
@@ -132,7 +128,7 @@ class ReportData:
     @cached_property
     def scored(self) -> pd.DataFrame:
         """Views and structures that were compared, each pair once."""
-        rows = self.comparison[self.comparison["view"] != "all"]
+        rows = self.comparison[self.comparison["view"] != ALL_VIEWS]
         return rows[["view", "structure"]].drop_duplicates()
 
     @cached_property

@@ -8,8 +8,9 @@ from functools import cached_property
 
 from augbench.core.arms import CONTROL_ROLES, REFERENCE, Arm
 from augbench.core.study import Names
+from augbench.core.tables import ALL_VIEWS
 from augbench.report.colours import line_colours, tints
-from augbench.report.rows import ALL_VIEWS, sort_by
+from augbench.report.rows import sort_by
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from augbench.core.tables import ALL_VIEWS
 from augbench.report.colours import VERDICT_COLOURS
 from augbench.report.display import Display
-from augbench.report.rows import ALL_VIEWS, ordered, verdict_word
+from augbench.report.rows import ordered, verdict_word
 from augbench.report.svg import page_columns
 
 if TYPE_CHECKING:

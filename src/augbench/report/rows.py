@@ -7,10 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from augbench.report.colours import VERDICT_COLOURS
-
-#: View and structure of the row that averages each patient over all of them.
-ALL_VIEWS, MEAN_STRUCTURE = "all", "mean"
+from augbench.core.tables import ALL_VIEWS
+from augbench.core.verdicts import VERDICTS
 
 
 def sort_by(values: Iterable[Any], order: Sequence[Any] = ()) -> list[Any]:
@@ -55,4 +53,4 @@ def text(cell: object) -> str:
 
 def verdict_word(verdict: object) -> str:
     """The verdict if it is one of the five, otherwise `` (undefined: too few patients)."""
-    return verdict if isinstance(verdict, str) and verdict in VERDICT_COLOURS else ""
+    return verdict if isinstance(verdict, str) and verdict in VERDICTS else ""

@@ -5,12 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from augbench.report import words
-from augbench.report.rows import sort_by
-
-STAGES = (
-    *("prepare", "train_generator", "sample", "audit", "train_segmenter", "train_segmenter_generated"),
-    *("develop", "evaluate", "compare", "report"),
-)
 
 #: An assumption, stated with the estimate: a server processor of 64 cores at full load, with its share of memory and
 #: power supply, takes some 400 to 700 W.
@@ -31,7 +25,8 @@ def stage_table(stages: list[dict[str, Any]]) -> dict[str, Any]:
     """What the results cost: per kind of stage (the name before `@`), and of every stage and every part of one.
 
     A stage's row leaves out its parts (`stage@entry+part`), so the rows add up. One whose name begins with `all` is the
-    last run of the whole; it kept what was finished before, and ran stages side by side.
+    last run of the whole; it kept what was finished before, and ran stages side by side. Rows keep the order they are
+    given in.
     """
     single = [stage for stage in stages if not str(stage["stage"]).startswith("all ")]
     whole = [stage for stage in stages if stage not in single]
@@ -40,7 +35,7 @@ def stage_table(stages: list[dict[str, Any]]) -> dict[str, Any]:
     for stage in single:
         kinds.setdefault(str(stage["stage"]).partition("@")[0], []).append(stage)
     return {
-        "rows": [_kind(kind, kinds[kind], total) for kind in sort_by(kinds, STAGES)],
+        "rows": [_kind(kind, kinds[kind], total) for kind in kinds],
         "every": [_times(stage["stage"], [stage]) for stage in single],
         "total": words.duration(total),
         "energy": f"{total / 3600 * WATTS_PER_CORE:.0f}",
@@ -56,8 +51,8 @@ def processor_seconds(stage: dict[str, Any]) -> float:
 
 def _kind(kind: str, rows: list[dict[str, Any]], total: float) -> dict[str, Any]:
     spent = sum(map(processor_seconds, rows))
-    runs = sum("+" in str(row["stage"]) for row in rows) or len(rows)
-    return _times(kind, rows) | {"runs": runs, "share": round(100 * spent / total, 1) if total else 0.0}
+    parts = sum("+" in str(row["stage"]) for row in rows) or len(rows)
+    return _times(kind, rows) | {"parts": parts, "share": round(100 * spent / total, 1) if total else 0.0}
 
 
 def _times(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:

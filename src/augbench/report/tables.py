@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 
 from augbench.core.study import Published, PublishedRow
+from augbench.core.tables import ALL_VIEWS
 from augbench.report import words
 from augbench.report.data import ReportData
 from augbench.report.display import Display
 from augbench.report.metric import Metric
-from augbench.report.rows import ALL_VIEWS, ordered, records, single, sort_by, verdict_word
+from augbench.report.rows import ordered, records, single, sort_by, verdict_word
 from augbench.report.targets import FLAGGED, NOT_FLAGGED, is_flagged
 from augbench.report.verdicts import needed, qualified, verdict_sentence
 from augbench.report.words import p_value

@@ -28,7 +28,7 @@ def lines(
     """What the overall row says: the verdict, what could have been seen, what limits it.
 
     Args:
-        row: cells of `comparison.table.COLUMNS`.
+        row: cells of `core.tables.COMPARISON_COLUMNS`.
         detectable: true difference that is found in four studies of five.
         runs: trainings on each side.
     """

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from augbench.report.colours import NEGLIGIBLE
+from augbench.core.verdicts import NEGLIGIBLE
 from augbench.report.display import Display
 from augbench.report.metric import Metric
 from augbench.report.rows import text, verdict_word
 from augbench.report.words import count, is_number, p_value
 
-UNKNOWN = "seed variance unknown"
+SEEDS_UNKNOWN = "seed variance unknown"
 
 
 def verdict_sentence(row: dict[str, Any], metric: Metric, display: Display) -> str:
@@ -27,14 +27,14 @@ def verdict_sentence(row: dict[str, Any], metric: Metric, display: Display) -> s
         "worse": f"the whole 95% CI lies {below} 0 ({_tested(row)})",
     }.get(word) or _undecided(row)
     found = f"{metric.difference(row['mean_difference'])} ({metric.interval(row['ci_low'], row['ci_high'])})"
-    unknown = f"; one seed of the {lacking(row)} was run, so {UNKNOWN}" if lacking(row) else ""
+    unknown = f"; one seed of the {lacking(row)} was run, so {SEEDS_UNKNOWN}" if lacking(row) else ""
     return f"{name}: {qualified(row)}, {found}; {reason}{unknown}."
 
 
 def qualified(row: dict[str, Any]) -> str:
     """The verdict word; in a row that is blind to a kind of seeds, with that said."""
     word = verdict_word(row["verdict"])
-    return f"{word} ({UNKNOWN})" if word and lacking(row) else word
+    return f"{word} ({SEEDS_UNKNOWN})" if word and lacking(row) else word
 
 
 def lacking(row: dict[str, Any]) -> str:

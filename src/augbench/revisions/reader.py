@@ -10,12 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from augbench.comparison.unit import PER_PATIENT_COLUMNS, PER_PATIENT_TEXT, require_per_patient
+from augbench.comparison.unit import PER_PATIENT_TEXT, require_per_patient
 from augbench.core import layout
 from augbench.core.artifacts import parse_yaml, read_bytes
 from augbench.core.errors import UserError
 from augbench.core.params import PARAMS_FILE
 from augbench.core.reports import parse_report_table, schema_of
+from augbench.core.tables import PER_PATIENT_COLUMNS
 from augbench.revisions import git
 from augbench.revisions.declared import Declared, declared
 from augbench.revisions.lock import Lock
@@ -33,7 +34,7 @@ class RevisionReports:
     Attributes:
         label: as printed: `main (2341268)`, `working tree`.
         commit: full hash; of the working tree the commit it is on, None before the first one.
-        per_patient: scores with `unit.PER_PATIENT_COLUMNS`.
+        per_patient: scores with `core.tables.PER_PATIENT_COLUMNS`.
         comparison: reports/comparison.csv, every arm against the reference arm; None where the revision has none.
         params: params.yaml as it is, not validated: it may be of another version.
         declared: what of it both revisions of a comparison must have.

@@ -15,10 +15,10 @@ from augbench.runtime.running import running_stages
 
 FINISHED = "its stage is finished and recorded in dvc.lock"
 CHANGED = "of other parameters, input or code"
-UNKNOWN = "no such stage in dvc.yaml"
+NO_STAGE = "no such stage in dvc.yaml"
 
 
-class Entry(NamedTuple):
+class TaskCheckpoints(NamedTuple):
     """The checkpoints of one task and key.
 
     Attributes:
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
     reason: str
 
 
-def survey(params: Params) -> list[Entry]:
+def survey(params: Params) -> list[TaskCheckpoints]:
     """Every task with checkpoints. One whose stage runs, or whose input is not there to compare, counts as needed."""
     found = [folder for folder in sorted(FOLDER.glob("*/*")) if folder.is_dir()]
     if not found:
@@ -42,7 +42,7 @@ def survey(params: Params) -> list[Entry]:
     def reason(folder: Path) -> str:
         name = folder.parent.name.partition("+")[0]
         if name not in known:
-            return UNKNOWN
+            return NO_STAGE
         if busy:
             # A run that is under way may make any of them current again.
             return ""
@@ -52,10 +52,10 @@ def survey(params: Params) -> list[Entry]:
             return ""
         return "" if folder.name == key_of(known[name], params, inputs_of(folder)) else CHANGED
 
-    return [Entry(folder.parent.name, folder, _size(folder), reason(folder)) for folder in found]
+    return [TaskCheckpoints(folder.parent.name, folder, _size(folder), reason(folder)) for folder in found]
 
 
-def table(entries: list[Entry]) -> str:
+def table(entries: list[TaskCheckpoints]) -> str:
     """A line per task."""
     if not entries:
         return "no checkpoints"
@@ -67,7 +67,7 @@ def table(entries: list[Entry]) -> str:
     )
 
 
-def remove(entries: list[Entry]) -> None:
+def remove(entries: list[TaskCheckpoints]) -> None:
     """Remove these, and the folders of tasks that have no others."""
     for entry in entries:
         shutil.rmtree(entry.folder, ignore_errors=True)

@@ -9,20 +9,15 @@ import pandas as pd
 
 from augbench.comparison.components import variance_table
 from augbench.comparison.rows import Endpoint, Rules
-from augbench.comparison.summary import (
-    ARM_COLUMNS,
-    DEVELOPMENT_COLUMNS,
-    dose_response,
-    headline,
-    site_means,
-)
+from augbench.comparison.summary import dose_response, headline, site_means
 from augbench.comparison.table import compare, contrasts
-from augbench.comparison.unit import PER_PATIENT_COLUMNS, PER_PATIENT_TEXT, require_per_patient
+from augbench.comparison.unit import PER_PATIENT_TEXT, require_per_patient
 from augbench.core import layout
 from augbench.core.arms import CONTROL_ROLES, REFERENCE
 from augbench.core.component import create
 from augbench.core.params import Params
 from augbench.core.reports import read_report_table, write_report_json, write_report_table
+from augbench.core.tables import ARM_COLUMNS, DEVELOPMENT_COLUMNS, PER_PATIENT_COLUMNS
 from augbench.scores.base import SegmentationScore
 
 
@@ -67,15 +62,15 @@ def scores_of(metrics: Mapping[str, dict[str, Any]]) -> dict[str, SegmentationSc
 
 
 def read_per_patient() -> pd.DataFrame:
-    """External scores of patients (`unit.PER_PATIENT_COLUMNS`), checked."""
+    """External scores of patients (`core.tables.PER_PATIENT_COLUMNS`), checked."""
     return require_per_patient(read_report_table(layout.PER_PATIENT, PER_PATIENT_COLUMNS, text=PER_PATIENT_TEXT))
 
 
 def read_arms() -> pd.DataFrame:
-    """What every arm is (`summary.ARM_COLUMNS`)."""
+    """What every arm is (`core.tables.ARM_COLUMNS`)."""
     return read_report_table(layout.ARMS, ARM_COLUMNS, text=[name for name in ARM_COLUMNS if name != "dose"])
 
 
 def read_development(cohort: str) -> pd.DataFrame:
-    """Mean scores of every run on a development cohort (`summary.DEVELOPMENT_COLUMNS`)."""
+    """Mean scores of every run on a development cohort (`core.tables.DEVELOPMENT_COLUMNS`)."""
     return read_report_table(layout.development(cohort), DEVELOPMENT_COLUMNS, text=DEVELOPMENT_COLUMNS[:-1])

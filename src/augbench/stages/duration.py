@@ -18,7 +18,7 @@ from augbench.core.params import Params
 from augbench.core.types import FRAME_COLUMNS, Frames, LabelScheme
 from augbench.datasets.base import Dataset
 from augbench.generators.base import Generator
-from augbench.regimes.base import Phase
+from augbench.regimes.base import Span
 from augbench.segmenters.base import Segmenter
 from augbench.stages.check import distinct_segmenters, segmenter_key
 from augbench.stages.preflight import cohort_frames
@@ -128,7 +128,7 @@ def seconds_per_frame(segmenter: Segmenter, params: Params, scheme: LabelScheme)
     watch = _Stopwatch()
     fit(
         segmenter.build(scheme.classes, size),
-        Pool(pairs, pairs[:0], [Phase(1.0, batch, 0)]),
+        Pool(pairs, pairs[:0], [Span(1.0, batch, 0)]),
         _nobody(pairs, scheme),
         params.training.model_copy(
             update={"steps": _STEPS, "batch_size": batch, "validate_every": _STEPS, "selection": "last"}

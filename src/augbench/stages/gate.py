@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augbench.comparison.gate import FAIL, INCONCLUSIVE, PASS
-from augbench.comparison.gate_table import Gate, Row, Scale, gate
+from augbench.comparison.gate_table import GatedMetric, GatedRow, GateResult, gate
 from augbench.core.errors import UserError
 from augbench.core.layout import REPORTS
 from augbench.core.reports import schema_of
@@ -60,7 +60,7 @@ def judge(base: str, head: str | None, inconclusive: str | None = None) -> dict[
     except NoReports as error:
         label = "working tree" if head in (None, WORKSPACE) else str(head)
         score, scale, alpha = _judged(old)
-        return _document(Gate(scale, alpha, missing=(error.what,)), score, old, (label, None), [], inconclusive)
+        return _document(GateResult(scale, alpha, missing=(error.what,)), score, old, (label, None), [], inconclusive)
     score, scale, alpha = _judged(new)
     result = gate(
         old.per_patient,
@@ -80,12 +80,12 @@ def judge(base: str, head: str | None, inconclusive: str | None = None) -> dict[
     return _document(result, score, old, (new.label, new.commit), said, inconclusive)
 
 
-def _judged(revision: RevisionReports) -> tuple[SegmentationScore, Scale, float]:
+def _judged(revision: RevisionReports) -> tuple[SegmentationScore, GatedMetric, float]:
     """The revision's primary metric, what of it may be lost, and the level."""
     judging, settings = revision.declared.judging(), revision.declared.gating()
     metric = judging.primary.metric
     score = scores_of({metric: revision.declared.evaluation.metrics.get(metric) or {}})[metric]
-    return score, Scale(metric, settings.margin, score.higher_is_better), judging.alpha
+    return score, GatedMetric(metric, settings.margin, score.higher_is_better), judging.alpha
 
 
 def _gated_only(revision: RevisionReports, metric: str) -> RevisionReports:
@@ -93,7 +93,7 @@ def _gated_only(revision: RevisionReports, metric: str) -> RevisionReports:
     return replace(revision, per_patient=revision.per_patient[revision.per_patient["metric"] == metric])
 
 
-def _notes(result: Gate, base: RevisionReports, head: RevisionReports) -> list[str]:
+def _notes(result: GateResult, base: RevisionReports, head: RevisionReports) -> list[str]:
     said = []
     if result.not_gated:
         said.append(f"not gated, as controls or arms that base does not have: {', '.join(result.not_gated)}")
@@ -109,7 +109,7 @@ def _notes(result: Gate, base: RevisionReports, head: RevisionReports) -> list[s
 
 
 def _document(
-    result: Gate,
+    result: GateResult,
     score: SegmentationScore,
     base: RevisionReports,
     head: tuple[str, str | None],
@@ -140,7 +140,7 @@ def _document(
     }
 
 
-def _row(row: Row, scale: Scale) -> dict[str, Any]:
+def _row(row: GatedRow, scale: GatedMetric) -> dict[str, Any]:
     """Limits and bound are changes in the metric's unit."""
     lacks = row.limit
     return {

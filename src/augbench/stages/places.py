@@ -10,9 +10,9 @@ import augbench
 from augbench.core.errors import UserError
 from augbench.core.layout import STUDY
 from augbench.core.params import PARAMS_FILE
+from augbench.runtime.pipeline import PIPELINE as PIPELINE
 
 STUDIES = Path("studies")
-PIPELINE = Path("dvc.yaml")
 #: Name of the study in the repository's root.
 ROOT_STUDY = "."
 #: Studies that `augbench repro --set` made.

@@ -11,6 +11,7 @@ from augbench.core.errors import UserError
 from augbench.core.params import Params
 from augbench.core.reports import write_report_table
 from augbench.core.shards import write_shards
+from augbench.core.tables import COHORT_COLUMNS
 from augbench.core.types import Frames, require_disjoint_subjects
 from augbench.datasets.base import Dataset
 from augbench.runtime.progress import progress
@@ -43,9 +44,8 @@ def _sizes(cohorts: dict[str, Frames]) -> pd.DataFrame:
     rows = []
     for name, frames in cohorts.items():
         for (site, split), part in frames.table.groupby(["site", "split"], sort=True):
-            row = {"cohort": name, "site": site, "split": split}
-            rows.append(row | {"subjects": part["subject_id"].nunique(), "frames": len(part)})
-    return pd.DataFrame(rows)
+            rows.append((name, site, split, part["subject_id"].nunique(), len(part)))
+    return pd.DataFrame(rows, columns=list(COHORT_COLUMNS))
 
 
 def _require_views(name: str, frames: Frames, params: Params) -> None:

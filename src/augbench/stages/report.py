@@ -12,7 +12,7 @@ import pandas as pd
 
 from augbench.audit.base import AuditTest
 from augbench.comparison.summary import mean_variance
-from augbench.core import layout
+from augbench.core import layout, tables
 from augbench.core.arms import arms_of
 from augbench.core.artifacts import atomic_folder, read_array, read_csv, read_json, write_bytes, write_text
 from augbench.core.component import create
@@ -21,14 +21,13 @@ from augbench.core.reports import read_report_json, read_report_table, write_rep
 from augbench.core.study import read_study
 from augbench.core.types import Pairs
 from augbench.report import collect
-from augbench.report import data as tables
 from augbench.report.data import ReportData
 from augbench.report.metric import Metric, from_component
 from augbench.report.report import figures, render
 from augbench.report.rows import sort_by
 from augbench.report.sheets import Example, contact_sheet, example_segmentations
 from augbench.report.since import Since
-from augbench.runtime import provenance
+from augbench.runtime import pipeline, provenance
 from augbench.runtime.parts import parts_of
 from augbench.scores.base import SegmentationScore
 from augbench.stages import sheets
@@ -37,7 +36,6 @@ from augbench.stages.examples import ABOUT, EXAMPLE_COLUMNS
 _IDENTITY = ("generator_seed", "segmenter_seed", "subject_id")
 #: Frames in a row of a contact sheet.
 _COLUMNS = 3
-_SIZES = ("cohort", "site", "split", "subjects", "frames")
 
 
 def run(params: Params) -> None:
@@ -81,13 +79,13 @@ def results(params: Params) -> ReportData:
         selection=params.training.selection,
         comparison=read_report_table(
             layout.COMPARISON,
-            tables.REQUIRED["comparison"],
+            tables.COMPARISON_COLUMNS,
             text=(*place, "reference_arm", "endpoint", "seeds_unknown"),
         ),
-        contrasts=read_report_table(layout.CONTRASTS, tables.CONTRASTS, text=("arm", "other")),
-        per_patient=read_report_table(layout.PER_PATIENT, tables.PER_PATIENT, text=(*place, *_IDENTITY)),
-        sites=read_report_table(layout.SITES, tables.SITES, text=("arm", "site", "metric")),
-        dose=read_report_table(layout.DOSE_RESPONSE, tables.DOSE, text=("arm", "generator", "site", "metric")),
+        contrasts=read_report_table(layout.CONTRASTS, tables.CONTRAST_COLUMNS, text=("arm", "other")),
+        per_patient=read_report_table(layout.PER_PATIENT, tables.PER_PATIENT_COLUMNS, text=(*place, *_IDENTITY)),
+        sites=read_report_table(layout.SITES, tables.SITE_COLUMNS, text=("arm", "site", "metric")),
+        dose=read_report_table(layout.DOSE_RESPONSE, tables.DOSE_COLUMNS, text=("arm", "generator", "site", "metric")),
         audit=_audits(params),
         curves=_curves(params),
         variance=mean_variance(read_report_table(layout.VARIANCE, place, text=place), params.comparison.primary.metric),
@@ -119,7 +117,9 @@ def _collect(params: Params) -> ReportData:
     return replace(
         data,
         provenance=_provenance(params, data),
-        cohorts=collect.cohort_rows(read_report_table(layout.COHORT_SIZES, _SIZES, text=_SIZES[:3])),
+        cohorts=collect.cohort_rows(
+            read_report_table(layout.COHORT_SIZES, tables.COHORT_COLUMNS, text=tables.COHORT_COLUMNS[:3])
+        ),
         sheets=_sheets(params, data),
         examples=_examples(data),
     )
@@ -130,7 +130,15 @@ def _provenance(params: Params, data: ReportData) -> dict[str, Any]:
     facts = provenance.collect()
     known = {*params.generators, *data.display.by_name, *params.evaluation.development, ""}
     stages = [row for row in facts["stages"] if _is_of_study(row["stage"], known, params)]
-    return facts | {"stages": stages, "params": params.model_dump()}
+    return facts | {"stages": in_order(stages, params), "params": params.model_dump()}
+
+
+def in_order(rows: Sequence[Mapping[str, Any]], params: Params) -> list[Mapping[str, Any]]:
+    """Rows of stages and their parts in the order of dvc.yaml; what it does not name, such as a whole run, is last."""
+    order = [stage.name for stage in pipeline.stages(params)]
+    places = [str(row["stage"]).partition("+")[0] for row in rows]
+    ranks = [order.index(place) if place in order else len(order) for place in places]
+    return [row for _, row in sorted(zip(ranks, rows, strict=True), key=lambda ranked: ranked[0])]
 
 
 def _is_of_study(row: str, entries: set[str], params: Params) -> bool:

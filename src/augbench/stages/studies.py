@@ -14,6 +14,7 @@ from augbench.core.errors import UserError
 from augbench.core.layout import LOCK, METRICS, PROVENANCE, STUDY
 from augbench.core.params import PARAMS_FILE, Params, read_params
 from augbench.core.study import read_study
+from augbench.report import words
 from augbench.report.run_tables import processor_seconds
 from augbench.runtime.running import running_stages
 from augbench.stages.places import PIPELINE, TRY_PREFIX, local_studies, repository
@@ -24,7 +25,7 @@ RUNNING, STALE, BROKEN = "running", "stale", "broken"
 
 
 @dataclass(frozen=True)
-class Row:
+class StudyState:
     """One study.
 
     Attributes:
@@ -61,24 +62,24 @@ def run(*, as_json: bool) -> None:
     Console().print(_table(rows))
 
 
-def survey(root: Path) -> list[Row]:
+def survey(root: Path) -> list[StudyState]:
     """Every study of the repository."""
     studies = local_studies(root)
     states = _states(root, studies)
     return [_row(name, folder, states[name]) for name, folder in studies.items()]
 
 
-def _row(name: str, folder: Path, state: str) -> Row:
+def _row(name: str, folder: Path, state: str) -> StudyState:
     is_try = name.startswith(TRY_PREFIX)
     try:
-        params, words = read_params(folder / PARAMS_FILE), read_study(folder / STUDY)
+        params, study = read_params(folder / PARAMS_FILE), read_study(folder / STUDY)
     except UserError as error:
-        return Row(name, "", is_try, "", 0, 0, f"{BROKEN}: {error.what}", None, "", None)
+        return StudyState(name, "", is_try, "", 0, 0, f"{BROKEN}: {error.what}", None, "", None)
     arms = arms_of(params)
     runs = sum(len(arm.runs) for arm in arms)
     verdict, difference = _headline(params, folder)
     kind, seconds = params.dataset.kind, _core_seconds(folder)
-    return Row(name, words.title, is_try, kind, len(arms), runs, state, seconds, verdict, difference)
+    return StudyState(name, study.title, is_try, kind, len(arms), runs, state, seconds, verdict, difference)
 
 
 def _headline(params: Params, folder: Path) -> tuple[str, tuple[float, float, float] | None]:
@@ -151,7 +152,7 @@ def _only_absent(entry: Any) -> bool:
     )
 
 
-def _table(rows: list[Row]) -> Any:
+def _table(rows: list[StudyState]) -> Any:
     """A block a study, which fits a terminal of any width: title, facts, result."""
     from rich.markup import escape
     from rich.table import Table
@@ -167,15 +168,13 @@ def _table(rows: list[Row]) -> Any:
     return table
 
 
-def _result(row: Row) -> str:
+def _result(row: StudyState) -> str:
     if row.difference is None:
         return row.verdict
-    difference, low, high = row.difference
-    return f"{row.verdict}: {difference:+.3f} [{low:+.3f}, {high:+.3f}]".removeprefix(": ")
+    difference, *limits = row.difference
+    found = f"{words.difference(difference)} ({words.interval(*limits)})"
+    return f"{row.verdict}: {found}".removeprefix(": ")
 
 
 def _time(core_seconds: float | None) -> str:
-    if core_seconds is None:
-        return ""
-    minutes = max(round(core_seconds / 60), 1)
-    return f"{minutes / 60:.1f} core-hours" if minutes >= 60 else f"{minutes} core-minute{'s' if minutes > 1 else ''}"
+    return "" if core_seconds is None else f"{words.duration(core_seconds)} of processor time"

@@ -75,7 +75,7 @@ def _train(params: Params, arm: Arm, run: Run, checkpoints: Checkpoints | None) 
         network = segmenter_of(arm).build(cohort.scheme.classes, params.image_size)
     curve = fit(
         network,
-        Pool(real.pairs, synthetic, regime.phases(len(real), len(synthetic))),
+        Pool(real.pairs, synthetic, regime.spans(len(real), len(synthetic))),
         cohort.where(split="validation"),
         params.training,
         params.augmentation,

@@ -11,9 +11,9 @@ import pandas as pd
 
 from augbench.comparison.pairs import cells, with_overall
 from augbench.comparison.rows import Endpoint, Row, Rules, conclude, frame
-from augbench.comparison.table import COLUMNS
 from augbench.comparison.unit import require_per_patient
 from augbench.core.errors import UserError
+from augbench.core.tables import COMPARISON_COLUMNS
 from augbench.report.verdict_text import lines
 from augbench.runtime.cases import checked, read_cases
 
@@ -26,7 +26,7 @@ class Verdict:
     """A against B.
 
     Attributes:
-        table: `comparison.table.COLUMNS`, a row a structure and, last, the mean of all, which is the primary endpoint.
+        table: `core.tables.COMPARISON_COLUMNS`, a row a structure and, last, the mean of all: the primary endpoint.
         detectable: smallest true mean difference that such a study would find in four cases of five; NaN without
             an interval.
         sentences: what the last row says, in plain English.
@@ -87,7 +87,7 @@ def verdict(
         detectable = float(precision.reach(alpha / 2) + precision.reach(0.2))
     runs = {side: len(table[["generator_seed", "segmenter_seed"]].drop_duplicates()) for side, table in sides.items()}
     said = lines(rows[-1].cells, detectable=detectable, margin=margin, lower_is_better=lower_is_better, runs=runs)
-    return Verdict(frame(rows, COLUMNS), detectable, tuple(said))
+    return Verdict(frame(rows, COMPARISON_COLUMNS), detectable, tuple(said))
 
 
 def run(a: Path, b: Path, *, as_json: bool, **options: Any) -> None:

@@ -17,8 +17,8 @@ from augbench.core.types import Pairs
 from augbench.training.augment import augment
 
 
-class Phase(Protocol):
-    """A part of the training, as `regimes.base.Phase` states it."""
+class Span(Protocol):
+    """A span of training steps, as `regimes.base.Span` states it."""
 
     @property
     def until(self) -> float:
@@ -44,22 +44,22 @@ class Rows(Protocol):
     def __getitem__(self, index: int) -> Pairs: ...
 
 
-def draw_order(phases: Sequence[Phase], steps: int, batch_size: int, real: int, seed: int) -> NDArray[np.int64]:
+def draw_order(spans: Sequence[Span], steps: int, batch_size: int, real: int, seed: int) -> NDArray[np.int64]:
     """Frame of every place of the training, (steps * batch_size,): real frames first, synthetic ones from `real` on.
 
-    Within a phase every frame of the pool is drawn once before any is drawn again. With a `real_share` that holds of
+    Within a span every frame of the pool is drawn once before any is drawn again. With a `real_share` that holds of
     real and of synthetic frames apart, and every batch has round(real_share * batch_size) real ones, at its front.
     """
     parts, start = [], 0
-    for number, phase in enumerate(phases):
-        stop = round(phase.until * steps)
+    for number, span in enumerate(spans):
+        stop = round(span.until * steps)
         name = ("order",) if number == 0 else ("order", number)
         rng = child_rng(seed, *name)
-        own, made = np.arange(phase.real), real + np.arange(phase.synthetic)
-        if phase.real_share is None:
+        own, made = np.arange(span.real), real + np.arange(span.synthetic)
+        if span.real_share is None:
             parts.append(_evenly(np.concatenate([own, made]), (stop - start) * batch_size, rng))
         else:
-            share = round(phase.real_share * batch_size)
+            share = round(span.real_share * batch_size)
             batches = [
                 _evenly(pool, (stop - start) * count, rng).reshape(stop - start, count)
                 for pool, count in ((own, share), (made, batch_size - share))

@@ -31,7 +31,7 @@ from augbench.core.params import Augmentation, Compute, Training
 from augbench.core.seeding import child_seed
 from augbench.core.types import Frames, Pairs
 from augbench.training.augment import normalise
-from augbench.training.batches import AugmentedBatches, Phase, Rows, draw_order
+from augbench.training.batches import AugmentedBatches, Rows, Span, draw_order
 from augbench.training.muon import Muon
 
 
@@ -79,12 +79,12 @@ class Pool:
 
     Attributes:
         real, synthetic: frames (2, H, W) uint8 by number.
-        phases: how much of each at which step.
+        spans: how much of each at which step.
     """
 
     real: Rows
     synthetic: Rows
-    phases: Sequence[Phase]
+    spans: Sequence[Span]
 
 
 class _Selection(pl.Callback):
@@ -187,7 +187,7 @@ def fit(
     if start is not None:
         network.load_state_dict(with_prefix(start.tensors, "network."))
     draws = child_seed(seed, "draws")
-    order = draw_order(pool.phases, training.steps, training.batch_size, len(pool.real), draws)
+    order = draw_order(pool.spans, training.steps, training.batch_size, len(pool.real), draws)
     batches = AugmentedBatches(pool.real, pool.synthetic, order, training.batch_size, augmentation, draws)
     module = SegmentationModule(network.to(memory_format=torch.channels_last), training, start)
     with bars(description, training.steps, "steps") as bar, torch.random.fork_rng():

@@ -10,12 +10,12 @@ from PIL import Image
 
 from augbench.core.errors import UserError
 from augbench.core.types import Pairs
-from augbench.datasets.nnunet.reader import Plane
+from augbench.datasets.nnunet.reader import StoredFrame
 
 Box = tuple[float, float, float, float]
 
 
-def central_square(plane: Plane, crop_fraction: float) -> tuple[Box, float | None]:
+def central_square(plane: StoredFrame, crop_fraction: float) -> tuple[Box, float | None]:
     """The square about the middle of the image whose side is a fraction of the shorter side.
 
     The square is one in millimetres: with oblong pixels it has unequal numbers of rows and columns.
@@ -31,7 +31,7 @@ def central_square(plane: Plane, crop_fraction: float) -> tuple[Box, float | Non
     return box, side if plane.spacing_mm else None
 
 
-def require_large_enough(plane: Plane, box: Box, image_size: int, max_enlargement: float, file: Path) -> None:
+def require_large_enough(plane: StoredFrame, box: Box, image_size: int, max_enlargement: float, file: Path) -> None:
     """Refuse a picture that would have to be blown up: the network would learn the interpolation.
 
     Raises:
@@ -48,7 +48,7 @@ def require_large_enough(plane: Plane, box: Box, image_size: int, max_enlargemen
         )
 
 
-def to_frame(plane: Plane, box: Box, image_size: int, percentiles: tuple[float, float]) -> Pairs:
+def to_frame(plane: StoredFrame, box: Box, image_size: int, percentiles: tuple[float, float]) -> Pairs:
     """Image and mask of one frame, (2, image_size, image_size) uint8; the mask keeps the dataset's own values.
 
     Args:
@@ -58,7 +58,7 @@ def to_frame(plane: Plane, box: Box, image_size: int, percentiles: tuple[float, 
     return np.stack([_to_bytes(image, percentiles), resample_labels(plane.mask, box, image_size)])
 
 
-def share_outside(plane: Plane, box: Box) -> float:
+def share_outside(plane: StoredFrame, box: Box) -> float:
     """Part of the labelled pixels that lies outside the square, in [0, 1], NaN without any; for the record only."""
     rows, columns = np.nonzero(plane.mask)
     if len(rows) == 0:

@@ -24,7 +24,7 @@ _MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 
 
 @dataclass(frozen=True)
-class Plane:
+class StoredFrame:
     """One frame as stored.
 
     Attributes:
@@ -49,7 +49,7 @@ class _Volume:
     directions: NDArray[np.float64] | None
 
 
-def read_planes(case: Case, structures: Mapping[int, str]) -> Iterator[Plane]:
+def read_planes(case: Case, structures: Mapping[int, str]) -> Iterator[StoredFrame]:
     """Every plane of a case with its mask.
 
     Raises:
@@ -63,7 +63,7 @@ def read_planes(case: Case, structures: Mapping[int, str]) -> Iterator[Plane]:
     for at in range(planes):
         name = case.case_id if planes == 1 else f"{case.case_id}_z{at:02d}"
         labels = mask.values[..., at].astype(np.uint8)
-        yield Plane(name, _usable(image.values[..., at], at, case.image), labels, spacing)
+        yield StoredFrame(name, _usable(image.values[..., at], at, case.image), labels, spacing)
 
 
 def count_planes(case: Case) -> int:

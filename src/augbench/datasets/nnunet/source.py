@@ -22,7 +22,7 @@ from augbench.core.types import FRAME_COLUMNS, Frames, LabelScheme, Pairs
 from augbench.datasets.nnunet.cases import Case, find_cases
 from augbench.datasets.nnunet.description import Description, read_description, why_absent
 from augbench.datasets.nnunet.preprocess import central_square, require_large_enough, share_outside, to_frame
-from augbench.datasets.nnunet.reader import Plane, read_mask, read_planes
+from augbench.datasets.nnunet.reader import StoredFrame, read_mask, read_planes
 
 _COLUMNS = [*FRAME_COLUMNS, "digest", "file", "size", "source_mm", "outside"]
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")
@@ -194,7 +194,7 @@ class Imported:
         return Frames(pairs, table, scheme)
 
 
-def _digest(plane: Plane) -> str:
+def _digest(plane: StoredFrame) -> str:
     """sha256 of the pixels as stored; the shape belongs to it: the same bytes in other rows are another picture."""
     return hashlib.sha256(repr(plane.image.shape).encode() + plane.image.tobytes()).hexdigest()
 

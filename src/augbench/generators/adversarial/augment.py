@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 
-class Augmentation(NamedTuple):
+class AugmentationDraw(NamedTuple):
     """One draw for n frames: noise on the class maps, shifts of the whole frame, brightness of the image.
 
     Attributes:
@@ -27,10 +27,10 @@ class Augmentation(NamedTuple):
         """(n, 1 + classes, h, w) -> the same shape; a new tensor."""
         return self._shifted(x) + self.offset
 
-    def parts(self, count: int) -> list[Augmentation]:
+    def parts(self, count: int) -> list[AugmentationDraw]:
         """The same numbers, for `count` equal parts of the n frames."""
         split = [[None] * count if field is None else field.chunk(count) for field in self]
-        return [Augmentation(*fields) for fields in zip(*split, strict=True)]
+        return [AugmentationDraw(*fields) for fields in zip(*split, strict=True)]
 
     def _shifted(self, x: Tensor) -> Tensor:
         if self.row is None or self.column is None:
@@ -45,7 +45,7 @@ class Augmentation(NamedTuple):
 
 def augmentation(
     shape: torch.Size, mask_noise: float, translation: float, brightness: float, rng: torch.Generator
-) -> Augmentation:
+) -> AugmentationDraw:
     """Random numbers for a step's batches of `shape` (n, 1 + classes, h, w), real and synthetic alike.
 
     Args:
@@ -65,7 +65,7 @@ def augmentation(
     # Drawn in any case: an option must not change the random numbers of what follows.
     dy, dx = torch.randint(-most, most + 1, (2, n), generator=rng, device=rng.device)
     if not translation:
-        return Augmentation(offset, None, None)
+        return AugmentationDraw(offset, None, None)
     row = torch.arange(h, device=rng.device)[None, :, None] + dy[:, None, None]
     column = torch.arange(w, device=rng.device)[None, None, :] + dx[:, None, None]
-    return Augmentation(offset, row, column)
+    return AugmentationDraw(offset, row, column)

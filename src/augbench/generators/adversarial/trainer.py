@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from augbench.core.checkpoint import optimiser_state, restore_optimiser, with_prefix
 from augbench.core.device import torch_device
 from augbench.core.seeding import child_seed
-from augbench.generators.adversarial.augment import Augmentation, augmentation
+from augbench.generators.adversarial.augment import AugmentationDraw, augmentation
 from augbench.generators.adversarial.average import Average
 from augbench.generators.adversarial.batches import Batches
 from augbench.generators.adversarial.frame_spec import Scale, TrainingSet
@@ -30,13 +30,13 @@ RESCUE_FACTOR = 0.5
 _PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
-class Part(NamedTuple):
+class MicroBatch(NamedTuple):
     """What a step, or a part of it whose gradients are added up, works on; (n, ...) tensors on the device."""
 
     real: Tensor
     condition: Tensor
     code: Tensor
-    augment: Augmentation
+    augment: AugmentationDraw
 
 
 class Trainer:
@@ -104,14 +104,16 @@ class Trainer:
         self.average.update(model.batch_size * model.discriminator_steps)
         self.steps += 1
 
-    def _draw(self, scale: Scale) -> list[Part]:
+    def _draw(self, scale: Scale) -> list[MicroBatch]:
         """All random numbers of an update. They are drawn for the whole batch: its parts are the same in any number."""
         model, rng, count = self.model, self.rngs["noise"], self.model.accumulation
         real, condition = self.batches.draw(scale)
         code = torch.randn(len(real), self.generator.code_size(scale), generator=rng, device=self.device)
         augment = augmentation(real.shape, model.mask_noise, model.augment_translation, model.augment_brightness, rng)
         whole = augment(real), condition, code
-        return [Part(*each) for each in zip(*(one.chunk(count) for one in whole), augment.parts(count), strict=True)]
+        return [
+            MicroBatch(*each) for each in zip(*(one.chunk(count) for one in whole), augment.parts(count), strict=True)
+        ]
 
     def _run(self, network: nn.Module, *inputs: Tensor | Scale) -> Tensor:
         # Networks are not wrapped by Fabric: its wrapper refuses the gradients that penalties take of half precision.
