@@ -29,6 +29,10 @@ COMPARISON = [
 ]
 PER_PATIENT = ["view", "structure", "metric", "arm", "generator_seed", "segmenter_seed", "subject_id", "value"]
 CONTRASTS = ["arm", "other", "mean_difference", "ci_low", "ci_high"]
+RECOVERED = [
+    *("arm", "opponent", "reference_arm", "n_subjects", "lead", "lead_low", "lead_high", "share", "ci_low", "ci_high"),
+    "seeds_unknown",
+]
 SITES = ["arm", "site", "metric", "mean"]
 DOSE = ["arm", "generator", "dose", "site", "metric", "mean", "ci_low", "ci_high"]
 AUDIT = ["generator", "seed", "axis", "title", "features", "value", "ci_low", "ci_high", "flag", "floor_value"]
@@ -40,6 +44,7 @@ COHORTS = ["cohort", "site", "subjects", "frames"]
 REQUIRED = {
     "comparison": COMPARISON,
     "contrasts": CONTRASTS,
+    "recovered": RECOVERED,
     "per_patient": PER_PATIENT,
     "sites": SITES,
     "dose": DOSE,
@@ -72,6 +77,7 @@ class ReportData:
         comparison: reports/comparison.csv: one row per view, structure, metric and arm; `overall` marks the row that
             speaks for all of an arm's; verdict is one of the five words, or empty.
         contrasts: reports/contrasts.csv: every two arms on the primary endpoint's metric.
+        recovered: reports/recovered.csv: shares of an opponent's lead, on the primary endpoint's metric.
         per_patient: reports/per_patient.csv.gz: one row per patient and trained network on the external cohort;
             generator_seed is empty without a generator.
         sites: reports/sites.csv, mean score per arm and cohort.
@@ -100,6 +106,7 @@ class ReportData:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     comparison: pd.DataFrame = field(default_factory=partial(empty, "comparison"))
     contrasts: pd.DataFrame = field(default_factory=partial(empty, "contrasts"))
+    recovered: pd.DataFrame = field(default_factory=partial(empty, "recovered"))
     per_patient: pd.DataFrame = field(default_factory=partial(empty, "per_patient"))
     sites: pd.DataFrame = field(default_factory=partial(empty, "sites"))
     dose: pd.DataFrame = field(default_factory=partial(empty, "dose"))
@@ -138,7 +145,7 @@ class ReportData:
     @cached_property
     def labels(self) -> str:
         """Who made the masks of synthetic frames: `joint`; empty where no arm learns from any."""
-        return ", ".join(sort_by(arm.labels for arm in self.arms if arm.generator))
+        return ", ".join(sort_by(arm.labels for arm in self.arms if arm.synthetic))
 
     def of(self, metric: str, arms: Sequence[str] | None = None) -> pd.DataFrame:
         """Rows of the comparison on one metric, of all arms or of these."""

@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from augbench.report import charts, prose, run_tables, tables
+from augbench.report import charts, prose, recovered, run_tables, tables
 from augbench.report.colours import VERDICT_COLOURS
 from augbench.report.data import ReportData
 from augbench.report.distribution import n_outside
+from augbench.report.dose import dosed_arms
 from augbench.report.metric import Metric
 from augbench.report.seeds import several_runs
 from augbench.report.since_page import section
@@ -56,7 +57,7 @@ def _primary(table: pd.DataFrame, metric: Metric, value: str) -> pd.DataFrame:
 def _dosed(data: ReportData) -> pd.DataFrame:
     """Rows of the dose-response figure; none where no arm of the study has a dose."""
     rows = _primary(data.dose, data.metric, "mean")
-    return rows if any(arm.dose is not None for arm in data.display.studied) else rows.iloc[:0]
+    return rows if any(arm.dose is not None for arm in dosed_arms(data.display)) else rows.iloc[:0]
 
 
 def render(data: ReportData) -> str:
@@ -77,6 +78,7 @@ def render(data: ReportData) -> str:
         glossary=prose.glossary(data),
         summary=prose.summary(data),
         controls=prose.controls(data),
+        shared=prose.shared(data),
         selection=prose.selection(data),
         limits=prose.limits(data),
         svg={name: [Markup(text) for text in texts] for name, texts in figures(data).items()},
@@ -84,6 +86,9 @@ def render(data: ReportData) -> str:
         examples=_base64(data.examples) if data.examples else "",
         arms=tables.arm_table(data),
         published=tables.published_table(data, published) if published else [],
+        recovered=recovered.table(data),
+        recovered_words=recovered.sentences(data),
+        networks=len({arm.segmenter for arm in data.arms}) > 1,
         varied=published is not None and any(row.variation_arm is not None for row in published.rows),
         verdicts=_verdicts(data, metric),
         secondary=[(one, _verdicts(data, one)) for one in data.metrics[1:] if len(data.of(one.kind))],
@@ -97,7 +102,8 @@ def render(data: ReportData) -> str:
         stages=run_tables.stage_table(list(data.provenance.get("stages", []))),
         cohorts=data.cohorts.to_dict("records"),
         arm_colours=_legend(data, [*display.by_name]),
-        dose_colours=_legend(data, [display.reference, *(arm.name for arm in display.studied)]),
+        dose_colours=_legend(data, [display.reference, *(arm.name for arm in dosed_arms(display))]),
+        held=any(arm.real_share is not None for arm in dosed_arms(display)),
         structure_colours=[
             (key, colour) for key, colour in display.structure_colours().items() if key in set(data.scored["structure"])
         ],

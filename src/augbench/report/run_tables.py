@@ -8,7 +8,7 @@ from augbench.report import words
 from augbench.report.rows import sort_by
 
 STAGES = (
-    *("prepare", "train_generator", "sample", "audit", "train_segmenter", "train_segmenter_generated"),
+    *("prepare", "train_generator", "sample", "label", "audit", "train_segmenter", "train_segmenter_generated"),
     *("develop", "evaluate", "compare", "report"),
 )
 

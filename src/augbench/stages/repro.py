@@ -21,6 +21,7 @@ import networkx as nx
 from augbench.core.arms import arm_named
 from augbench.core.errors import UserError
 from augbench.core.params import Params, read_params
+from augbench.core.synthetic import synthetic_set
 from augbench.runtime import interrupt
 from augbench.runtime.graph import stale_graph
 from augbench.runtime.leftovers import keep_lock, remove_temporaries, repair_dvc
@@ -185,6 +186,8 @@ def parts_of(params: Params, stage: str) -> list[str]:
     family, _, name = stage.partition("@")
     if family in ("train_generator", "sample"):
         return [str(seed) for seed in params.generators[name].seeds]
+    if family == "label":
+        return [str(seed) for seed in synthetic_set(params, name).seeds]
     if family in ("train_segmenter", "train_segmenter_generated"):
         return [run.name for run in arm_named(params, name).runs]
     return []
