@@ -52,9 +52,11 @@ def arm(name: str, generator: str | None = None, dose: int | None = None, role: 
         segmenter="monai_unet",
         segmenter_options={},
         segmenter_seeds=(0, 1, 2),
+        synthetic=generator,
         generator=generator,
         generator_seeds=() if generator is None else (0, 1),
         labels="reference" if generator is None else "joint",
+        against="" if generator is None else "real",
     )
 
 

@@ -120,7 +120,7 @@ PARAMETERS = {
     "sampling.frames is 0": _out_of_range("sampling.frames", 0),
     "sampling.frames is infinite": _out_of_range("sampling.frames", float("inf")),
     "generator of an arm unknown": Bad(
-        edit(f"{_ARM}.generator", "pgan"), "arms.generated.pggan-synthetic.generator names", "did you mean 'pggan'"
+        edit(f"{_ARM}.synthetic", "pgan"), "arms.generated.pggan-synthetic.synthetic names", "did you mean 'pggan'"
     ),
     "arm without a role": Bad(_remove(f"{_ARM}.role"), "role' is missing"),
     "role unknown": Bad(edit(f"{_ARM}.role", "studid"), _not_valid(f"{_ARM}.role"), "did you mean 'studied'"),
@@ -203,9 +203,15 @@ PARAMETERS = {
     ),
     "segmenter features too few": Bad(edit(f"{_REAL}.segmenter.features", [8] * 5), r"features\.5' is missing"),
     "segmenter features are 0": Bad(edit(f"{_REAL}.segmenter.features", [0, 8, 8, 8, 8, 8]), "features.* is not valid"),
-    "labelling unknown": Bad(edit("labelling", "jiont"), "'jiont' among labelling", "did you mean 'joint'"),
+    "labelling unknown": Bad(
+        edit("labelling", {"x": {"images": "data/synthetic/pggan", "kind": "psuedo", "source": "data/models/real"}}),
+        "'psuedo' among labelling",
+        "did you mean 'pseudo'",
+    ),
+    "labelling of an earlier augbench": Bad(edit("labelling", "joint"), "no longer one word", "labelling: {}"),
     "labels from a folder of a stage": Bad(
-        lambda _, content: content.update(labelling="manual", label_source="data/models/real"), "does not fit labelling"
+        edit("labelling", {"x": {"images": "data/synthetic/pggan", "kind": "manual", "source": "data/models/real"}}),
+        "where a stage would delete them",
     ),
     "score unknown": Bad(edit("evaluation.metrics.dicee", {}), "'dicee' among scores", "did you mean 'dice'"),
     "score parameter wrong": Bad(edit("evaluation.metrics.nsd", {"tolerance_mm": -1}), _not_valid("scores.nsd")),

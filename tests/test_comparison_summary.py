@@ -24,12 +24,12 @@ from augbench.stages import compare as stage
 RUNS = {"plain": ("",), "some dose": ("0", "1", "2"), "no real frame": ("0", "1", "2")}
 ARMS = pd.DataFrame(
     [
-        ("plain", "reference", "real", np.nan, "", "few", "reference"),
-        ("some dose", "studied", "mixed", 2.5, "gan", "few", "joint"),
-        ("no real frame", "positive control", "synthetic", np.nan, "gan", "few", "joint"),
+        ("plain", "reference", "real", np.nan, "", "few", "reference", "", ""),
+        ("some dose", "studied", "mixed", 2.5, "gan", "few", "joint", "gan", "plain"),
+        ("no real frame", "positive control", "synthetic", np.nan, "gan", "few", "joint", "gan", "plain"),
     ],
-    columns=["arm", "role", "regime", "dose", "generator", "cohort", "labels"],
-)
+    columns=["arm", "role", "regime", "dose", "generator", "cohort", "labels", "synthetic", "against"],
+).assign(segmenter="unet", augmented=True)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 
 from augbench.comparison.components import variance_table
 from augbench.comparison.rows import Endpoint, Rules, overall_rows
+from augbench.comparison.summary import site_means
 from augbench.comparison.table import compare, contrasts
 from augbench.comparison.unit import PER_FRAME_COLUMNS, per_patient, require_per_patient, score_cube
 from augbench.core.errors import UserError
@@ -456,3 +457,22 @@ def test_variance_table() -> None:
     real = row(variances, view="sax", structure="LV", metric="overlap", arm="plain")
     assert real["n_subjects"] == 29
     assert np.isnan(real["sd_generator_seed"])
+
+
+def test_an_arm_is_compared_with_the_arm_that_it_names() -> None:
+    per_frame = study()
+    other = per_frame[per_frame["arm"] == "plain"].assign(arm="plain-net", value=lambda rows: rows["value"] - 0.1)
+    both = per_patient(pd.concat([per_frame, other]))
+    rules = Rules(higher_is_better={"overlap": True, "distance": False}, margins={})
+    found = compare(both, rules, reference_arm="plain", against={"gan": "plain-net", "check": "", "plain-net": "plain"})
+    opponents = found.drop_duplicates("arm").set_index("arm")["reference_arm"].to_dict()
+    assert opponents == {"gan": "plain-net", "check": "plain", "plain-net": "plain"}
+    usual = compare(both, rules, reference_arm="plain")
+    places = {"view": "all", "metric": "overlap"}
+    shift = row(found, arm="gan", **places)["mean_difference"] - row(usual, arm="gan", **places)["mean_difference"]
+    assert shift == pytest.approx(0.1)
+    # Every arm has its means once, the reference's come from the rows of arms that are compared with it.
+    means = site_means(found, [], metric="overlap", external="there").set_index("arm")["mean"]
+    assert means.index.is_unique
+    assert means["plain"] == pytest.approx(row(usual, arm="gan", **places)["mean_reference"])
+    assert means["plain-net"] == pytest.approx(means["plain"] - 0.1)

@@ -47,7 +47,7 @@ def _arms(seeds: list[int]) -> dict[str, Any]:
     """Real frames, fresh ones, and both, with these seeds of the segmenter."""
     unet = {"kind": "monai_unet", "features": [8, 8, 16, 16, 32, 8]}
     arm = {"cohort": "segmenter", "segmenter": unet, "seeds": seeds}
-    made = arm | {"role": "studied", "generator": "fresh"}
+    made = arm | {"role": "studied", "synthetic": "fresh"}
     return {
         "patients": {"real": arm | {"role": "reference", "regime": {"kind": "real"}}},
         "generated": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
@@ -15,6 +16,7 @@ from figures_factory import (
     DICE,
     DISPLAY,
     HD95,
+    arm,
     comparison_table,
     curves_table,
     per_patient_table,
@@ -120,6 +122,32 @@ def test_dose_lines_start_at_real_and_leave_synthetic_only_out() -> None:
     assert lines[lines["site"] == "external"]["label"].to_list() == ["real", "1", "8"]
     assert not {"oracle", "memoriser"} & set(rows["generator"])
     assert set(rows.loc[rows["arm"] == "pggan-synthetic", "label"]) == {"synthetic"}
+
+
+def test_a_held_share_of_real_frames_is_a_line_of_its_own_that_does_not_start_at_real() -> None:
+    """More different frames at one half real; joined with the equal-steps curve they would zigzag."""
+    held = [
+        replace(arm("half-1", "pggan", 1), regime_options={"synthetic_per_real": 1, "real_share": 0.5}),
+        replace(arm("half-8", "pggan", 8), regime_options={"synthetic_per_real": 8, "real_share": 0.5}),
+    ]
+    # Other masks for the same images, a real arm and an arm of another network.
+    taught = replace(arm("taught-1", "pggan", 1), synthetic="pggan-teacher", labels="teacher")
+    apart = [replace(arm("other-net", "pggan", 1), against="real-net"), replace(arm("real-all"), role="opponent")]
+    apart[1] = replace(apart[1], against="real")
+    more = DOSE[(DOSE["arm"] == "pggan-mixed-1")]
+    table = pd.concat([DOSE, *(more.assign(arm=one.name, dose=one.dose) for one in (*held, taught, *apart))])
+    display = replace(DISPLAY, arms=(*DISPLAY.arms, *held, taught, *apart))
+    rows = dose_rows(table, display)
+    assert not {"other-net", "real-all"} & set(rows["arm"])
+    lines = line_rows(rows, "real").query("site == 'external'")
+    assert {name: list(part["label"]) for name, part in lines.groupby("line")} == {
+        "pggan": ["real", "1", "8"],
+        "pggan 0.5": ["1", "8"],
+        "pggan-teacher": ["real", "1"],
+    }
+    assert set(lines.loc[lines["held"].astype(bool), "line"]) == {"pggan 0.5"}
+    drawn = [charts.to_svg(panel) for panel in charts.panels(charts.dose_response(table, DICE, display))]
+    assert all('stroke-dasharray="5,3"' in svg for svg in drawn)
 
 
 def test_networks_are_averaged_over_structures_not_over_rows() -> None:

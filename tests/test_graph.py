@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -76,10 +77,10 @@ EDITS = {
     "src/augbench/generators/pggan/networks.py": _generator(*PGGANS),
     "src/augbench/generators/oracle/__init__.py": _generator("oracle"),
     "src/augbench/generators/memoriser/__init__.py": _generator("memoriser"),
-    "src/augbench/labelling/joint.py": EVERY_SAMPLE,
-    "src/augbench/labelling/pseudo.py": set(),
-    "src/augbench/labelling/manual.py": set(),
-    "src/augbench/stages/labels.py": EVERY_SAMPLE,
+    "src/augbench/labelling/base.py": set(),
+    "src/augbench/labelling/teacher.py": set(),
+    "src/augbench/stages/label.py": set(),
+    "src/augbench/stages/sample.py": EVERY_SAMPLE,
     "src/augbench/regimes/real.py": REAL | _all("audit") | END,
     "src/augbench/regimes/synthetic.py": (_trained(*GENERATORS) - MIXED) | END,
     "src/augbench/regimes/mixed.py": MIXED | END,
@@ -123,36 +124,44 @@ def test_real_training_depends_on_no_generator(graph: nx.DiGraph) -> None:
         assert nx.ancestors(graph, stage) == {"prepare"}
 
 
-def test_sampling_depends_on_no_network_unless_one_labels(
-    stages: dict[str, PipelineStage], graph: nx.DiGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+LABELLING = """labelling:
+  taught: {images: data/synthetic/pggan, kind: teacher, source: data/models/real-all}
+  people: {images: data/synthetic/pggan, kind: manual, source: data/drawn}
+  themselves: {images: data/cohort/generator, kind: pseudo, source: data/models/real}
+"""
+
+
+def test_an_entry_of_labelling_adds_a_stage_and_changes_no_other(
+    graph: nx.DiGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    samples = {name for name in graph if name.startswith("sample@")}
-    assert not REAL & set().union(*(nx.ancestors(graph, name) for name in samples))
+    assert not {name for name in graph if name.startswith("label@")}
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    text = text.replace("labelling: joint", "labelling: pseudo").replace(": data/labels", ": data/models/real")
+    real_all = "    real-all: {role: opponent, cohort: generator, regime: {kind: real}, segmenter: *unet, seeds: [0]}\n"
+    text = re.sub(r"labelling: \{\}.*\n", LABELLING, text).replace("  generated:\n", f"{real_all}  generated:\n")
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     Repo.init(no_scm=True).close()
     from augbench.runtime.graph import stage_graph
 
-    pseudo = stage_graph([])
-    assert set(pseudo) == set(graph)
-    # One edge a sample, from the network that labels, is all that a change of the source adds.
-    assert set(pseudo.edges) - set(graph.edges) == {("train_segmenter@real", name) for name in samples}
-    assert set(graph.edges) <= set(pseudo.edges)
-    for stage in REAL:
-        assert nx.ancestors(pseudo, stage) == {"prepare"}
+    more = stage_graph([])
+    labels = {"label@taught", "label@people", "label@themselves"}
+    assert set(more) - set(graph) == labels | {"train_segmenter@real-all"}
+    before = {name: set(more.predecessors(name)) for name in labels}
+    assert before["label@taught"] == {"sample@pggan", "train_segmenter@real-all"}
+    assert before["label@people"] == {"sample@pggan"}
+    assert before["label@themselves"] == {"prepare", "train_segmenter@real"}
+    added = {
+        edge for edge in set(more.edges) - set(graph.edges) if not set(edge) & (labels | {"train_segmenter@real-all"})
+    }
+    assert not added
     with Repo(str(tmp_path)) as repo:
-        deps = {
-            Path(dep.fs_path).relative_to(tmp_path).as_posix()
-            for stage in repo.index.stages
-            if stage.addressing in samples
-            for dep in stage.deps
-            if hasattr(dep, "fs_path")
+        stages = {stage.addressing: stage for stage in repo.index.stages}
+        kinds = {
+            name: {Path(dep.fs_path).name for dep in stages[name].deps if "labelling" in str(dep)} for name in labels
         }
-    assert "src/augbench/labelling/pseudo.py" in deps
-    assert "src/augbench/labelling/joint.py" not in deps
+    assert kinds["label@taught"] == {"base.py", "_network.py", "teacher.py"}
+    assert kinds["label@themselves"] == {"base.py", "_network.py", "pseudo.py"}
 
 
 def test_the_external_set_is_built_by_one_stage_and_read_by_one(stages: dict[str, PipelineStage]) -> None:

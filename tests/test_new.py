@@ -47,7 +47,6 @@ def test_a_study_in_a_checkout_has_its_pipeline(checkout: Path) -> None:
     assert (params.code, params.training.steps) == ("../..", 7)
     assert read_study(folder / "study.yaml") == read_study(checkout / "studies/smoke/study.yaml")
     assert not (folder / "augbench.version").exists()
-    assert (folder / "data/labels/README.md").is_file()
     assert subprocess.run(["git", "check-ignore", "dvc.yaml"], cwd=folder, check=False).returncode == 1
 
 
@@ -184,12 +183,17 @@ def test_a_try_is_found_again_by_its_settings(checkout: Path, monkeypatch: pytes
 
 
 def test_images_of_the_other_study_are_read_where_they_are(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_people = "{by-people: {images: data/synthetic/pggan, kind: manual, source: data/labels}}"
+    text = (checkout / "params.yaml").read_text(encoding="utf-8")
+    (checkout / "params.yaml").write_text(text.replace("labelling: {}", f"labelling: {by_people}"), encoding="utf-8")
     for folder in ("raw", "labels"):
+        (checkout / "data" / folder).mkdir(exist_ok=True)
         (checkout / "data" / folder / "image.png").write_bytes(b"image")
     monkeypatch.chdir(checkout)
     made, tried = new.write_study("seeing", ".", []).folder, new.write_try(["seed=5"]).folder
     assert (made / "data/raw").readlink() == Path("../../../data/raw")
     assert (made / "data/raw/image.png").read_bytes() == b"image"
+    assert (made / "data/labels/README.md").is_file()
     assert not (made / "data/labels/image.png").exists(), "annotations belong to one study's frames"
     assert (tried / "data/labels/image.png").is_file()
 

@@ -34,7 +34,7 @@ def test_the_equal_patient_arm_differs_in_the_generators_patients_alone() -> Non
     assert (one.cohort, equal.cohort) == ("generator", "segmenter")
     assert equal.model_copy(update={"cohort": one.cohort}) == one
     arm, same = params.arms.generated["pggan-synthetic"], params.arms.generated["pggan-equal-synthetic"]
-    assert same.model_copy(update={"generator": arm.generator}) == arm
+    assert same.model_copy(update={"synthetic": arm.synthetic}) == arm
 
 
 @pytest.fixture

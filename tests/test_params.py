@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def test_runs_cover_every_arm_with_every_seed() -> None:
     runs = [run for arm in arms for run in arm.runs]
     assert len(set(runs)) == len(runs)
     expected = sum(len(entry.seeds) for entry in params.arms.patients.values())
-    expected += sum(len(e.seeds) * len(params.generators[e.generator].seeds) for e in params.arms.generated.values())
+    expected += sum(len(e.seeds) * len(params.generators[e.synthetic].seeds) for e in params.arms.generated.values())
     assert len(runs) == expected
     assert {run.name for run in arms[0].runs} == {"0", "1", "2"}
     assert "1-2" in {run.name for run in arms[1].runs}
@@ -87,7 +88,8 @@ MISTAKES = [
     ("views", ["sax", "sax"], r"views lists a value twice"),
     ("views", ["sax", "Sax"], r"two views differ in upper and lower case alone"),
     ("arms.patients.real.seeds", [0, 0], r"arms.real.seeds lists a value twice"),
-    ("arms.generated.oracle.generator", "oracl", r"names something that is not there[\s\S]*did you mean 'oracle'"),
+    ("arms.generated.oracle.synthetic", "oracl", r"names something that is not there[\s\S]*did you mean 'oracle'"),
+    ("arms.generated.oracle.generator", "oracle", r"has another name now[\s\S]*'generator' to 'synthetic'"),
     ("arms.generated.oracle.role", "control", r"'arms.generated.oracle.role' is not valid[\s\S]*negative control"),
     ("arms.patients.real.role", "studied", r"one reference arm[\s\S]*0 arms"),
     ("arms.patients.real.generator", "oracle", r"unknown parameter 'arms.patients.real.generator'"),
@@ -98,8 +100,13 @@ MISTAKES = [
     ("dataset.kind", 3, r"'dataset.kind' is not valid"),
     ("comparison.margins.dice", -0.01, r"'comparison.margins.dice' is not valid"),
     ("comparison.primary.arm", "real", r"compares the reference arm with itself"),
-    ("label_source", "data/models/real", r"does not fit labelling 'joint'[\s\S]*data/labels"),
-    ("labelling", "pseudo", r"does not fit labelling 'pseudo'[\s\S]*data/models/real"),
+    ("label_source", "data/labels", r"no longer one word[\s\S]*labelling: \{\}"),
+    ("labelling", "joint", r"no longer one word[\s\S]*remove label_source"),
+    ("arms.patients.real.cohort", "development", r"arms.real.cohort uses a cohort on which choices are made"),
+    ("arms.patients.real.against", "real", r"names an arm that it is compared with"),
+    ("arms.generated.pggan-synthetic.against", "real", r"names an arm that it is compared with"),
+    ("arms.generated.oracle.against", "memoriser", r"names something that is not there[\s\S]*an arm of arms.patients"),
+    ("arms.generated.oracle.segmenter", {"kind": "smp_unet"}, r"in its network and in its frames[\s\S]*'against'"),
     ("compute.accelerator", "tpu", r"'cpu' or 'gpu'"),
     ("compute.accelerator", "cuda", r"did you mean 'gpu'"),
 ]
@@ -111,10 +118,94 @@ def test_every_mistake_is_one_clear_message(path: str, value: Any, message: str)
         parse_params(_edited(path, value))
 
 
+def _labelling(**entry: str) -> dict[str, Any]:
+    """The default study with a second real arm and a labelling of the images of pggan, by a teacher if not said."""
+    content = copy.deepcopy(DEFAULT)
+    arms = content["arms"]["patients"]
+    arms["real-all"] = arms["real"] | {"role": "opponent", "cohort": "generator"}
+    images = {"images": "data/synthetic/pggan", "kind": "teacher", "source": "data/models/real-all"}
+    content["labelling"] = {"relabelled": images | entry}
+    return content
+
+
+def test_a_teacher_learnt_from_the_generators_patients_and_from_no_others() -> None:
+    assert parse_params(_labelling()).labelling["relabelled"].network == "real-all"
+    for source in ("data/models/real", "data/models/pggan-synthetic", "data/models", "data/labels"):
+        with pytest.raises(UserError, match=r"learnt from other patients|trained on real frames alone"):
+            parse_params(_labelling(source=source))
+    # The equal-patient generator saw the 42 alone, so the network of the 42 is its teacher, and no other.
+    equal = {"images": "data/synthetic/pggan-equal"}
+    assert parse_params(_labelling(**equal, source="data/models/real"))
+    with pytest.raises(UserError, match="a teacher knows nothing that the generator did not"):
+        parse_params(_labelling(**equal))
+
+
+def test_a_teacher_is_not_selected_by_patients_whom_the_generator_never_saw() -> None:
+    content = _labelling()
+    content["training"]["selection"] = "best"
+    with pytest.raises(UserError, match="patients whom the generator never saw"):
+        parse_params(content)
+    content["labelling"]["relabelled"]["kind"] = "pseudo"
+    assert parse_params(content)
+
+
+def test_a_network_of_other_patients_may_label_but_is_no_teacher() -> None:
+    assert parse_params(_labelling(kind="pseudo", source="data/models/real"))
+    with pytest.raises(UserError, match="trained on real frames alone"):
+        parse_params(_labelling(kind="pseudo", source="data/models/oracle"))
+
+
+@pytest.mark.parametrize("kind", ["teacher", "manual"])
+def test_patients_images_are_for_pseudo_labels_alone(kind: str) -> None:
+    assert parse_params(_labelling(kind="pseudo", source="data/models/real", images="data/cohort/generator"))
+    with pytest.raises(UserError, match="has patients' images"):
+        parse_params(_labelling(kind=kind, images="data/cohort/generator", source="data/models/real"))
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ("data/cohort/external", "uses the external cohort"),
+        ("data/cohort/development", "on which choices are made"),
+        ("data/cohort/nobody", "names something that is not there"),
+        ("data/synthetic/pgan", "did you mean 'pggan'"),
+        ("data/models/real", "'labelling.relabelled.images' is not valid"),
+    ],
+)
+def test_images_that_must_not_be_labelled_are_refused(images: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        parse_params(_labelling(kind="pseudo", source="data/models/real", images=images))
+
+
+def test_a_name_is_no_generator_and_labelling_at_once() -> None:
+    content = _labelling()
+    content["labelling"]["pggan"] = content["labelling"].pop("relabelled")
+    with pytest.raises(UserError, match="a generator and a labelling are both called 'pggan'"):
+        parse_params(content)
+
+
 @pytest.mark.parametrize("folder", ["data/models/real", "data/synthetic", "reports/mine"])
 def test_annotations_may_not_lie_where_a_stage_would_delete_them(folder: str) -> None:
     with pytest.raises(UserError, match="a folder that no stage writes"):
-        parse_params({**DEFAULT, "labelling": "manual", "label_source": folder})
+        parse_params(_labelling(kind="manual", source=folder))
+
+
+def test_another_network_is_compared_with_a_real_arm_of_its_own() -> None:
+    content = copy.deepcopy(DEFAULT)
+    arms, other = content["arms"], {"kind": "smp_unet"}
+    # On the same frames the network is what is compared.
+    arms["patients"]["real-smp"] = arms["patients"]["real"] | {"role": "opponent", "segmenter": other}
+    arms["generated"]["oracle-smp"] = arms["generated"]["oracle"] | {"segmenter": other, "against": "real-smp"}
+    found = {arm.name: arm.against for arm in arms_of(parse_params(content))}
+    assert (found["real"], found["real-smp"], found["oracle"], found["oracle-smp"]) == ("", "real", "real", "real-smp")
+    arms["generated"]["oracle-smp"]["against"] = "real"
+    with pytest.raises(UserError, match=r"'oracle-smp' differs from 'real'[\s\S]*arms.oracle-smp.against"):
+        parse_params(content)
+    # Without augmentation the frames are other frames, too.
+    del arms["generated"]["oracle-smp"]
+    arms["patients"]["real-smp"]["augmented"] = False
+    with pytest.raises(UserError, match="in its network and in its frames"):
+        parse_params(content)
 
 
 def test_a_misspelt_key_is_named_before_the_key_it_leaves_missing() -> None:

@@ -19,7 +19,18 @@ from augbench.datasets.base import Dataset
 from augbench.segmenters.base import Segmenter
 from augbench.stages import duration, preflight
 
-KINDS = ("prepare", "train_generator", "sample", "audit", "train_segmenter", "develop", "evaluate", "compare", "report")
+KINDS = (
+    "prepare",
+    "train_generator",
+    "sample",
+    "label",
+    "audit",
+    "train_segmenter",
+    "develop",
+    "evaluate",
+    "compare",
+    "report",
+)
 #: Peak MiB of the stages of the smoke study and of the default one, where they were last measured.
 SMOKE_PEAKS = dict(zip(KINDS, (825, 762, 742, 852, 887, 878, 887, 150, 259), strict=True))
 DEFAULT_PEAKS = dict(zip(KINDS, (883, 921, 872, 991, 1034, 1081, 1072, 193, 316), strict=True))

@@ -71,13 +71,12 @@ def _params() -> Params:
             name: {"kind": "sketcher", "cohort": "ours", "seeds": [0, 1, 2]} for name in ("draws", "best", "copies")
         },
         "sampling": {"frames": 10},
-        "labelling": "joint",
-        "label_source": "data/labels",
+        "labelling": {},
         "segmenters": {},
         "arms": {
             "patients": {"plain": {"role": "reference", "regime": {"kind": "real"}, **shared}},
             "generated": {
-                name: {"role": role, "generator": generator, "regime": regime, **shared}
+                name: {"role": role, "synthetic": generator, "regime": regime, **shared}
                 for name, role, generator, regime in (
                     ("x.1", "studied", "draws", {"kind": "synthetic"}),
                     ("mixed-8-of-2", "studied", "draws", {"kind": "mixed", "synthetic_per_real": 2}),

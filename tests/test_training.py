@@ -147,6 +147,16 @@ def _augmented(pairs: np.ndarray, params: Augmentation) -> tuple[torch.Tensor, t
     return augment(images, labels, params, 3, range(len(pairs)))
 
 
+def test_at_probability_0_frames_are_as_the_network_sees_them_unaugmented(smoke: Params) -> None:
+    """What an arm with `augmented: false` trains on."""
+    frames = discs(4)
+    off = smoke.augmentation.model_copy(update={"probability": 0.0})
+    pairs = torch.from_numpy(frames.pairs).float()
+    images, labels = augment(pairs[:, :1] / 255, pairs[:, 1:], off, 3, range(4))
+    torch.testing.assert_close(images, normalise(frames.images), rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(labels[:, 0].numpy(), frames.labels)
+
+
 def test_augmentation_makes_no_new_label_and_moves_mask_with_image(smoke: Params) -> None:
     images, labels = _augmented(discs(8).pairs, _only(smoke, rotation_deg=45, scaling=0.3, translation=0.1))
     for image, label in zip(images, labels, strict=True):
@@ -264,6 +274,7 @@ def test_encoder_weights_come_from_a_local_file_or_not_at_all(tmp_path: Any) -> 
         ("synthetic", {}, [Span(1.0, 0, 50)]),
         ("mixed", {"synthetic_per_real": 2.5}, [Span(1.0, 10, 25)]),
         ("mixed", {"synthetic_per_real": 1, "real_share": 0.5}, [Span(1.0, 10, 10, 0.5)]),
+        ("mixed", {}, [Span(1.0, 10, 50)]),
         ("pretrain", {"fraction": 0.4}, [Span(0.4, 0, 50), Span(1.0, 10, 0)]),
     ],
 )

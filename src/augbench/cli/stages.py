@@ -20,7 +20,7 @@ Seed = Annotated[int | None, typer.Option(help="Make this seed's part only; defa
 
 def add_stages(app: typer.Typer) -> None:
     """Add a command per stage."""
-    add(app, PANEL, prepare, train_generator, sample, audit, train_segmenter, develop, evaluate, compare)
+    add(app, PANEL, prepare, train_generator, sample, label, audit, train_segmenter, develop, evaluate, compare)
 
 
 def prepare() -> None:
@@ -42,6 +42,16 @@ def sample(name: Generator, seed: Seed = None) -> None:
     from augbench.stages import sample as stage
 
     run_stage(_named("sample", name, seed), lambda params: stage.run(params, name, seed), threaded=True)
+
+
+def label(
+    name: Annotated[str, typer.Argument(help="A key of `labelling` in params.yaml.")],
+    seed: Seed = None,
+) -> None:
+    """Give images of a generator or of a cohort other masks: a network's, or those that people drew."""
+    from augbench.stages import label as stage
+
+    run_stage(_named("label", name, seed), lambda params: stage.run(params, name, seed), threaded=True)
 
 
 def audit(name: Generator) -> None:

@@ -133,19 +133,15 @@ def inspect(study: Study = None) -> None:
 
 
 def export_frames(
-    name: Annotated[str, typer.Argument(help="A generator: a key of `generators` in params.yaml.")],
-    seed: Annotated[int, typer.Argument(help="One of its seeds.")],
+    name: Annotated[str, typer.Argument(help="A key of `labelling` in params.yaml, of kind manual.")],
+    seed: Annotated[int, typer.Argument(help="A seed of its generator.")],
     study: Study = None,
 ) -> None:
-    """Write a fitted generator's frames to a folder where people annotate them (labelling: manual)."""
-    import torch
-
+    """Write a generator's frames to a folder where people annotate them (a labelling of kind manual)."""
     from augbench.core.params import read_params
     from augbench.stages.export_frames import run
 
-    params = read_params()
-    torch.set_num_threads(params.compute.threads)
-    typer.echo(f"wrote {run(params, name, seed)}; put the masks into its labelsTr and run: augbench repro")
+    typer.echo(f"wrote {run(read_params(), name, seed)}; put the masks into its labelsTr and run: augbench repro")
 
 
 def clean(

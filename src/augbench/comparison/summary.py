@@ -41,8 +41,9 @@ def site_means(
         external: name of the external cohort; `site` is the cohort's name.
     """
     places = comparison[(comparison["metric"] == metric) & (comparison["view"] != ALL_VIEWS)]
-    # The reference arm's means stand in every other arm's rows.
-    reference = places.drop_duplicates(["view", "structure"])[["reference_arm", "mean_reference"]]
+    # The reference arm has no rows of its own: its means stand in those of the arms compared with it.
+    reference = places[~places["reference_arm"].isin(places["arm"])].drop_duplicates(["view", "structure"])
+    reference = reference[["reference_arm", "mean_reference"]]
     outer = [part.assign(site=external) for part in (reference, places[["arm", "mean_arm"]])]
     inner = [table.loc[table["metric"] == metric, ["arm", "value", "cohort"]] for table in development]
     every = pd.concat([part.set_axis(["arm", "mean", "site"], axis=1) for part in (*inner, *outer)])

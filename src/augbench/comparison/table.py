@@ -1,4 +1,4 @@
-"""The comparison table: every arm against the reference arm, per view, structure and metric, and over all of them."""
+"""The comparison table: every arm against its opponent, per view, structure and metric, and over all of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from augbench.core.tables import COMPARISON_COLUMNS, CONTRAST_COLUMNS
 
 
 def compare(
-    per_patient: pd.DataFrame, rules: Rules, *, reference_arm: str, generators: Mapping[str, str] | None = None
+    per_patient: pd.DataFrame,
+    rules: Rules,
+    *,
+    reference_arm: str,
+    generators: Mapping[str, str] | None = None,
+    against: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Every other arm against `reference_arm`, one row per view, structure and metric, with COMPARISON_COLUMNS.
 
@@ -27,6 +32,8 @@ def compare(
     Args:
         per_patient: see `core.tables.PER_PATIENT_COLUMNS`.
         generators: arm -> its generator; arms of one generator share its seeds.
+        against: arm -> the arm that it is compared with; the column `reference_arm` holds it. An arm that is not named
+            is compared with `reference_arm`.
 
     Raises:
         UserError: an arm, a run or a score is missing, or a metric has no direction.
@@ -47,10 +54,11 @@ def compare(
         for arm in arms:
             if arm == reference_arm:
                 continue
-            pairs = with_overall({place: cell.pair(arm, reference_arm) for place, cell in places.items()})
+            other = (against or {}).get(arm) or reference_arm
+            pairs = with_overall({place: cell.pair(arm, other) for place, cell in places.items()})
             for (view, structure), pair in pairs.items():
                 names = {"view": view, "structure": structure, "metric": str(metric), "arm": arm}
-                rows.append(Row.measured(names | {"reference_arm": reference_arm}, pair, rules))
+                rows.append(Row.measured(names | {"reference_arm": other}, pair, rules))
     conclude(rows, rules)
     return frame(rows, COMPARISON_COLUMNS)
 

@@ -37,7 +37,7 @@ def export_frames(folder: Path, blocks: Iterable[Pairs], table: pd.DataFrame, sc
             "annotation folder exists already",
             got=f"{len(list((folder / MASKS).glob('*.png')))} masks in {MASKS}",
             expected="no such folder: an export never overwrites annotations",
-            remedy="move it away, or set another 'label_source'",
+            remedy="move it away, or set another 'source' in the entry of 'labelling'",
             file=folder,
         )
     names = iter(table["frame_id"])
@@ -67,12 +67,12 @@ def require_masks(folder: Path, frame_ids: list[str]) -> None:
         UserError: names the first frame without one.
     """
     if not (folder / IMAGES).is_dir():
-        generator, _, seed = folder.name.rpartition("-")
+        entry, _, seed = folder.name.rpartition("-")
         raise UserError(
             "frames were not exported for annotation",
             got="no such folder",
             expected=f"{IMAGES} and {MASKS} in {folder}",
-            remedy=f"run `augbench export-frames {generator} {seed}` and annotate the frames",
+            remedy=f"run `augbench export-frames {entry} {seed}` and annotate the frames",
             file=folder,
         )
     absent = [name for name in frame_ids if not (folder / MASKS / f"{name}.png").is_file()]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from augbench.core.errors import UserError
+from augbench.core.errors import unknown_name
+from augbench.core.synthetic import synthetic_set
 
 if TYPE_CHECKING:
     from augbench.core.params import ArmEntry, Params
@@ -23,7 +23,7 @@ class Run:
     Attributes:
         arm: name of the arm.
         segmenter_seed: of initialisation, order and augmentation; the same in every arm.
-        generator_seed: None in an arm without a generator.
+        generator_seed: None in an arm without a generator's frames.
     """
 
     arm: str
@@ -55,8 +55,11 @@ class Arm:
         cohort: whose real frames it may use.
         segmenter, segmenter_options: kind and options of the network.
         segmenter_seeds: of its trainings.
-        generator, generator_seeds: whose synthetic frames it may use; None and () without.
-        labels: who made the masks it learns from, besides real ones: `joint`, `pseudo`, `manual`, or `reference`.
+        synthetic: set of synthetic frames that it may use; None without.
+        generator, generator_seeds: who made the images of that set; None and () without, or where they are patients'.
+        labels: who made its masks besides real ones: `joint`, the kind of a labelling, or `reference`.
+        augmented: False where it trains without classical augmentation.
+        against: arm that it is compared with; '' of the reference arm.
     """
 
     name: str
@@ -67,9 +70,12 @@ class Arm:
     segmenter: str
     segmenter_options: dict[str, Any]
     segmenter_seeds: tuple[int, ...]
+    synthetic: str | None = None
     generator: str | None = None
     generator_seeds: tuple[int, ...] = ()
     labels: str = "reference"
+    augmented: bool = True
+    against: str = ""
 
     @property
     def is_control(self) -> bool:
@@ -88,11 +94,18 @@ class Arm:
         dose: int | float | None = self.regime_options.get("synthetic_per_real")
         return dose
 
+    @property
+    def real_share(self) -> float | None:
+        """Share of real frames in every batch, where the regime fixes it whatever the dose."""
+        share: float | None = self.regime_options.get("real_share")
+        return share
+
 
 def arms_of(params: Params) -> list[Arm]:
     """Every arm, the reference first, the others as they are declared."""
-    found = [_arm(name, entry, params) for name, entry in params.arms.patients.items()]
-    found += [_arm(name, entry, params, entry.generator) for name, entry in params.arms.generated.items()]
+    entries = {**params.arms.patients, **params.arms.generated}
+    reference = next(name for name, entry in entries.items() if entry.role == REFERENCE)
+    found = [_arm(name, entry, params, reference) for name, entry in entries.items()]
     return sorted(found, key=lambda arm: arm.role != REFERENCE)
 
 
@@ -104,12 +117,12 @@ def arm_named(params: Params, name: str) -> Arm:
     """
     arms = {arm.name: arm for arm in arms_of(params)}
     if name not in arms:
-        raise _unknown("arm", name, list(arms))
+        raise unknown_name("arm", name, list(arms))
     return arms[name]
 
 
 def reference_arm(params: Params) -> Arm:
-    """The arm that all others are compared with."""
+    """The arm that all others are compared with, if they name no other."""
     return next(arm for arm in arms_of(params) if arm.role == REFERENCE)
 
 
@@ -120,20 +133,12 @@ def require_generator(params: Params, name: str) -> None:
         UserError: there is none of this name; names the nearest.
     """
     if name not in params.generators:
-        raise _unknown("generator", name, list(params.generators))
+        raise unknown_name("generator", name, list(params.generators))
 
 
-def mask_source(params: Params, generator: str) -> str:
-    """Who made the masks of a generator's frames: `joint`, `pseudo` or `manual`.
-
-    People annotate no control: the masks of its frames are references already, and stay.
-    """
-    entries = [entry for entry in params.arms.generated.values() if entry.generator == generator]
-    only_controls = bool(entries) and all(entry.role in CONTROL_ROLES for entry in entries)
-    return "joint" if params.labelling == "manual" and only_controls else params.labelling
-
-
-def _arm(name: str, entry: ArmEntry, params: Params, generator: str | None = None) -> Arm:
+def _arm(name: str, entry: ArmEntry, params: Params, reference: str) -> Arm:
+    generated = params.arms.generated.get(name)
+    made = None if generated is None else synthetic_set(params, generated.synthetic)
     return Arm(
         name=name,
         role=entry.role,
@@ -143,18 +148,10 @@ def _arm(name: str, entry: ArmEntry, params: Params, generator: str | None = Non
         segmenter=entry.segmenter.kind,
         segmenter_options=entry.segmenter.options,
         segmenter_seeds=tuple(entry.seeds),
-        generator=generator,
-        generator_seeds=() if generator is None else tuple(params.generators[generator].seeds),
-        labels="reference" if generator is None else mask_source(params, generator),
-    )
-
-
-def _unknown(what: str, name: str, known: list[str]) -> UserError:
-    near = difflib.get_close_matches(name, known, n=1)
-    return UserError(
-        f"params.yaml has no {what} '{name}'",
-        got=name,
-        expected=", ".join(known) or f"no {what} at all",
-        remedy=f"did you mean '{near[0]}'?" if near else f"correct the name, or add the {what} to params.yaml",
-        file="params.yaml",
+        synthetic=None if made is None else made.name,
+        generator=None if made is None else made.generator,
+        generator_seeds=() if made is None else made.seeds,
+        labels="reference" if made is None else made.labels,
+        augmented=entry.augmented,
+        against="" if name == reference else entry.against or reference,
     )

@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from augbench.core.errors import UserError
 
 if TYPE_CHECKING:
     from augbench.core.params import ArmEntry, Params
-
-#: Folders that stages write: what people drew there would be deleted.
-_OUTPUTS = (
-    "data/cohort",
-    "data/generators",
-    "data/synthetic",
-    "data/models",
-    "data/predictions",
-    "data/scores",
-    "reports",
-)
 
 
 def require_consistent(params: Params) -> None:
@@ -31,7 +19,6 @@ def require_consistent(params: Params) -> None:
     _require_arms(params)
     _require_external_apart(params)
     _require_metrics(params)
-    _require_label_source(params)
 
 
 def arm_entries(params: Params) -> dict[str, ArmEntry]:
@@ -60,18 +47,20 @@ def _require_each_once(params: Params) -> None:
 def _require_cohorts(params: Params) -> None:
     named = {f"generators.{name}.cohort": entry.cohort for name, entry in params.generators.items()}
     named |= {f"arms.{name}.cohort": entry.cohort for name, entry in arm_entries(params).items()}
+    named |= {f"labelling.{name}.images": entry.cohort for name, entry in params.labelling.items() if entry.cohort}
     named |= {f"evaluation.development[{at}]": name for at, name in enumerate(params.evaluation.development)}
     named |= {"evaluation.external": params.evaluation.external, "audit.held_out": params.audit.held_out}
     for key, cohort in named.items():
-        _require_known(key, cohort, params.dataset.cohorts, "a cohort of dataset.cohorts")
+        require_known(key, cohort, params.dataset.cohorts, "a cohort of dataset.cohorts")
 
 
 def _require_arms(params: Params) -> None:
     twice = sorted(set(params.arms.patients) & set(params.arms.generated))
     if twice:
         raise inconsistent(f"two arms are called '{twice[0]}'", twice, "each name in one group", "rename one of them")
-    for name, entry in params.arms.generated.items():
-        _require_known(f"arms.generated.{name}.generator", entry.generator, params.generators, "a name in generators")
+    sets = {**params.generators, **params.labelling}
+    for name, arm in params.arms.generated.items():
+        require_known(f"arms.generated.{name}.synthetic", arm.synthetic, sets, "a name in generators or labelling")
     entries = arm_entries(params)
     references = [name for name, entry in entries.items() if entry.role == "reference"]
     if len(references) != 1:
@@ -82,7 +71,7 @@ def _require_arms(params: Params) -> None:
             "correct the roles in 'arms'",
         )
     primary = params.comparison.primary.arm
-    _require_known("comparison.primary.arm", primary, entries, "an arm")
+    require_known("comparison.primary.arm", primary, entries, "an arm")
     if primary == references[0]:
         raise inconsistent(
             "the primary endpoint compares the reference arm with itself",
@@ -91,15 +80,50 @@ def _require_arms(params: Params) -> None:
             "correct comparison.primary.arm",
         )
     if params.audit.network is not None:
-        _require_known("audit.network", params.audit.network, params.arms.patients, "an arm of arms.patients")
+        require_known("audit.network", params.audit.network, params.arms.patients, "an arm of arms.patients")
+    _require_fair(params, references[0])
+
+
+def _require_fair(params: Params, reference: str) -> None:
+    """Arms that are compared differ in their network or in what it learnt from: of both, no row could tell which."""
+    entries = arm_entries(params)
+    for name in (reference, params.comparison.primary.arm):
+        if entries[name].against is not None:
+            raise inconsistent(
+                f"arm '{name}' names an arm that it is compared with",
+                f"against: {entries[name].against}",
+                "no 'against' in the reference arm, nor in the arm of the primary endpoint, whose opponent it is",
+                f"remove arms.{name}.against",
+            )
+    for name, entry in entries.items():
+        if name == reference:
+            continue
+        if entry.against is not None:
+            require_known(f"arms.{name}.against", entry.against, params.arms.patients, "an arm of arms.patients")
+        other = entry.against or reference
+        if other == name:
+            raise inconsistent(f"arm '{name}' is compared with itself", name, "another arm", "correct 'against'")
+        if entry.segmenter != entries[other].segmenter and _learns(entry) != _learns(entries[other]):
+            raise inconsistent(
+                f"arm '{name}' differs from '{other}', which it is compared with, in its network and in its frames",
+                f"segmenter {entry.segmenter.kind} {entry.segmenter.options or ''}".rstrip(),
+                f"the segmenter of '{other}', or an arm of arms.patients with the same segmenter in 'against'",
+                f"add an arm like '{other}' with this segmenter to arms.patients, and name it in arms.{name}.against",
+            )
+
+
+def _learns(entry: ArmEntry) -> dict[str, object]:
+    """What an arm learns from."""
+    return entry.model_dump(exclude={"role", "segmenter", "seeds", "against"})
 
 
 def _require_external_apart(params: Params) -> None:
-    """The external cohort is scored, and used for nothing else: anything else is a leak."""
+    """The external cohort is scored, and used for nothing else; what is scored for choices is not learnt: both leak."""
     external = params.evaluation.external
-    uses = {f"generators.{name}.cohort": entry.cohort for name, entry in params.generators.items()}
-    uses |= {f"arms.{name}.cohort": entry.cohort for name, entry in arm_entries(params).items()}
-    uses |= {f"evaluation.development ({name})": name for name in params.evaluation.development}
+    generators = {f"generators.{name}.cohort": entry.cohort for name, entry in params.generators.items()}
+    learnt = generators | {f"arms.{name}.cohort": entry.cohort for name, entry in arm_entries(params).items()}
+    learnt |= {f"labelling.{name}.images": entry.cohort for name, entry in params.labelling.items() if entry.cohort}
+    uses = learnt | {f"evaluation.development ({name})": name for name in params.evaluation.development}
     uses["audit.held_out"] = params.audit.held_out
     for key, cohort in uses.items():
         if cohort == external:
@@ -109,8 +133,15 @@ def _require_external_apart(params: Params) -> None:
                 "a cohort that is not evaluation.external: it is scored once and used for nothing else",
                 f"give {key.partition(' ')[0]} another cohort",
             )
-    learnt = {f"generators.{name}.cohort": entry.cohort for name, entry in params.generators.items()}
     for key, cohort in learnt.items():
+        if cohort in params.evaluation.development:
+            raise inconsistent(
+                f"{key} uses a cohort on which choices are made",
+                cohort,
+                "a cohort that is not in evaluation.development: no network may have learnt from it",
+                f"give {key} another cohort",
+            )
+    for key, cohort in generators.items():
         if cohort == params.audit.held_out:
             raise inconsistent(
                 "the audit's held-out patients are those that a generator learns from",
@@ -131,7 +162,7 @@ def _require_metrics(params: Params) -> None:
             "correct the name, or add the metric",
         )
     primary = params.comparison.primary.metric
-    _require_known("comparison.primary.metric", primary, scored, "a metric of evaluation.metrics")
+    require_known("comparison.primary.metric", primary, scored, "a metric of evaluation.metrics")
     if primary not in params.comparison.margins:
         raise inconsistent(
             "the primary metric has no equivalence margin",
@@ -141,22 +172,8 @@ def _require_metrics(params: Params) -> None:
         )
 
 
-def _require_label_source(params: Params) -> None:
-    """dvc.yaml makes sampling depend on `label_source`: it must be what the labelling reads, and nothing else."""
-    source = PurePosixPath(params.label_source)
-    networks = [f"data/models/{name}" for name in params.arms.patients]
-    misplaced = any(source.is_relative_to(folder) for folder in _OUTPUTS)
-    fits, expected = {
-        "joint": (str(source) == "data/labels", "data/labels, which joint does not read"),
-        "pseudo": (str(source) in networks, " or ".join(networks)),
-        "manual": (not misplaced, "a folder that no stage writes, such as data/labels"),
-    }.get(params.labelling, (True, ""))
-    if not fits:
-        what = f"label_source does not fit labelling '{params.labelling}'"
-        raise inconsistent(what, params.label_source, expected, "correct 'label_source'")
-
-
-def _require_known(key: str, name: str, known: Mapping[str, object], what: str) -> None:
+def require_known(key: str, name: str, known: Mapping[str, object], what: str) -> None:
+    """Raises UserError for a name that is none of `known`; it proposes the nearest."""
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         raise inconsistent(

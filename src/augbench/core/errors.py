@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from pathlib import Path
 
 #: Characters of one part of a message: enough to find the place, never a whole file.
@@ -39,6 +41,18 @@ class UserError(Exception):
             parts.append(f"  file:     {_printable(file)}")
         super().__init__("\n".join(parts))
         self.what = what
+
+
+def unknown_name(what: str, name: str, known: Sequence[str]) -> UserError:
+    """The message of a name that params.yaml does not have; it proposes the nearest that it has."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return UserError(
+        f"params.yaml has no {what} '{name}'",
+        got=name,
+        expected=", ".join(known) or f"no {what} at all",
+        remedy=f"did you mean '{near[0]}'?" if near else f"correct the name, or add the {what} to params.yaml",
+        file="params.yaml",
+    )
 
 
 def _printable(part: object) -> str:

@@ -26,6 +26,7 @@ DEVELOPMENT = REPORTS / "development"
 COHORT_SIZES = REPORTS / "cohorts.csv"
 COMPARISON = REPORTS / "comparison.csv"
 VARIANCE = REPORTS / "variance.csv"
+RECOVERED = REPORTS / "recovered.csv"
 CONTRASTS = REPORTS / "contrasts.csv"
 DOSE_RESPONSE = REPORTS / "dose_response.csv"
 SITES = REPORTS / "sites.csv"
@@ -54,13 +55,13 @@ def last_good(name: str, seed: int) -> Path:
     return STATE / "diverged" / f"{name}-{seed}.png"
 
 
-def synthetic(name: str, seed: int) -> Path:
-    """Frames of a generator and seed, as shards."""
-    return SYNTHETIC / name / str(seed)
+def synthetic(name: str, seed: int | None) -> Path:
+    """A part of a set of synthetic frames, as shards: of a generator's seed, or the whole set (None)."""
+    return SYNTHETIC / name / ("all" if seed is None else str(seed))
 
 
-def annotated(source: str, name: str, seed: int) -> Path:
-    """Masks that people draw for one generator and seed, in the folder `label_source`."""
+def annotated(source: str, name: str, seed: int | None) -> Path:
+    """Masks that people draw for one part of the labelling `name`, in its folder `source`."""
     return Path(source) / f"{name}-{seed}"
 
 

@@ -60,6 +60,32 @@ class GeneratorEntry(Entry):
     seeds: Seeds
 
 
+class LabellingEntry(Entry):
+    """Other masks for images that are there: a set of synthetic frames of its own (`core.synthetic`)."""
+
+    images: str = Field(
+        pattern=r"^data/(synthetic|cohort)/[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="data/synthetic/<generator>, or data/cohort/<cohort> for patients whose masks are not used",
+    )
+    source: str = Field(description="what makes the masks: data/models/<arm>, or the annotators' folder")
+
+    @property
+    def generator(self) -> str | None:
+        """The generator that made the images; None where they are a cohort's."""
+        return self.images.rpartition("/")[2] if self.images.startswith("data/synthetic/") else None
+
+    @property
+    def cohort(self) -> str | None:
+        """The cohort whose images they are; None where a generator made them."""
+        return self.images.rpartition("/")[2] if self.generator is None else None
+
+    @property
+    def network(self) -> str | None:
+        """The arm whose network makes the masks; None where the source is no arm's folder."""
+        folder, _, arm = self.source.rpartition("/")
+        return arm if folder == "data/models" else None
+
+
 class ArmEntry(Section):
     """A way to train the segmenter, compared with the others (`core.arms.Arm`)."""
 
@@ -68,21 +94,23 @@ class ArmEntry(Section):
     regime: Entry
     segmenter: Entry
     seeds: Seeds = Field(description="of the segmenter; crossed with those of the generator where there is one")
+    augmented: bool = Field(default=True, description="false: this arm alone trains without classical augmentation")
+    against: Name | None = Field(
+        default=None, description="arm that it is compared with, of arms.patients; null: the reference arm"
+    )
 
 
 class GeneratedArmEntry(ArmEntry):
-    """An arm that trains on a generator's frames."""
+    """An arm that trains on synthetic frames."""
 
-    generator: Name
+    synthetic: Name = Field(description="set of synthetic frames: a name in generators or in labelling")
 
 
 class Arms(Section):
-    """Every arm, in two groups, because DVC must know which of them wait for a generator."""
+    """Every arm, in two groups, because DVC must know which of them wait for synthetic frames."""
 
-    patients: dict[Name, ArmEntry] = Field(description="trained without any generator")
-    generated: dict[Name, GeneratedArmEntry] = Field(
-        description="trained on a generator's frames, with or without real ones"
-    )
+    patients: dict[Name, ArmEntry] = Field(description="trained on real frames alone")
+    generated: dict[Name, GeneratedArmEntry] = Field(description="trained on synthetic frames, with or without real")
 
 
 class Sampling(Section):
@@ -189,9 +217,8 @@ class Params(Section):
     views: list[View] = Field(min_length=1)
     generators: dict[Name, GeneratorEntry]
     sampling: Sampling
-    labelling: str = Field(description="who makes the masks of synthetic frames: joint, pseudo or manual")
-    label_source: str = Field(
-        description="joint: data/labels, unread; pseudo: data/models/<arm>; manual: the annotators' folder"
+    labelling: dict[Name, LabellingEntry] = Field(
+        description="other masks for images; where there are none, `labelling: {}`, which dvc.yaml needs"
     )
     segmenters: dict[Name, Entry]
     arms: Arms
@@ -238,7 +265,10 @@ def parse_params(content: dict[str, Any]) -> Params:
         UserError: names the first wrong key, what it was, what is allowed and the nearest name.
     """
     from augbench.core.consistency import require_consistent
+    from augbench.core.former import require_present_form
+    from augbench.core.labelling import require_labellings
 
+    require_present_form(content)
     try:
         params = Params(**content)
     except ValidationError as error:
@@ -252,6 +282,7 @@ def parse_params(content: dict[str, Any]) -> Params:
             file=PARAMS_FILE,
         ) from error
     require_consistent(params)
+    require_labellings(params)
     return params
 
 

@@ -11,7 +11,10 @@ RUN = ["arm", "generator_seed", "segmenter_seed"]
 #: What an inconclusive row lacks; empty in a row that is decided.
 LIMIT_COLUMNS = ("limited_by", "limited_share", "patients_needed", "seeds_needed")
 
-ARM_COLUMNS = ("arm", "role", "regime", "dose", "generator", "cohort", "labels")
+ARM_COLUMNS = (
+    *("arm", "role", "regime", "dose", "generator", "cohort", "labels"),
+    *("synthetic", "segmenter", "augmented", "against"),
+)
 COHORT_COLUMNS = ("cohort", "site", "split", "subjects", "frames")
 PER_PATIENT_COLUMNS = (*CELL, *RUN, "subject_id", "site", "value", "n_frames", "n_undefined")
 DEVELOPMENT_COLUMNS = ("cohort", *RUN, *CELL, "value")
@@ -24,6 +27,10 @@ COMPARISON_COLUMNS = (
 )
 CONTRAST_COLUMNS = (
     *("arm", "other", "metric", "n_subjects", "mean_difference", "ci_low", "ci_high", "p_value", "seeds_unknown"),
+)
+RECOVERED_COLUMNS = (
+    *("arm", "opponent", "reference_arm", "n_subjects", "lead", "lead_low", "lead_high", "share", "ci_low", "ci_high"),
+    "seeds_unknown",
 )
 SITE_COLUMNS = ("arm", "site", "metric", "mean")
 DOSE_COLUMNS = ("arm", "generator", "dose", "site", "metric", "mean", "ci_low", "ci_high")

@@ -10,7 +10,7 @@ from augbench.labelling.base import LabelContext, Labelling
 
 
 class Manual(Labelling):
-    """Masks from `<label_source>/<generator>-<seed>/labelsTr`."""
+    """Masks from `<source>/<entry>-<seed>/labelsTr`."""
 
     def require(self, frames: pd.DataFrame, context: LabelContext) -> None:
         require_masks(context.folder, list(frames["frame_id"]))

@@ -17,6 +17,7 @@ from augbench.core.tables import (
     CONTRAST_COLUMNS,
     DOSE_COLUMNS,
     PER_PATIENT_COLUMNS,
+    RECOVERED_COLUMNS,
     SITE_COLUMNS,
     VARIANCE_COLUMNS,
 )
@@ -36,6 +37,7 @@ COHORTS = ["cohort", "site", "subjects", "frames"]
 REQUIRED: dict[str, Sequence[str]] = {
     "comparison": COMPARISON_COLUMNS,
     "contrasts": CONTRAST_COLUMNS,
+    "recovered": RECOVERED_COLUMNS,
     "per_patient": PER_PATIENT_COLUMNS,
     "sites": SITE_COLUMNS,
     "dose": DOSE_COLUMNS,
@@ -68,6 +70,7 @@ class ReportData:
         comparison: reports/comparison.csv: one row per view, structure, metric and arm; `overall` marks the row that
             speaks for all of an arm's; verdict is one of the five words, or empty.
         contrasts: reports/contrasts.csv: every two arms on the primary endpoint's metric.
+        recovered: reports/recovered.csv: shares of an opponent's lead, on the primary endpoint's metric.
         per_patient: reports/per_patient.csv.gz: one row per patient and trained network on the external cohort;
             generator_seed is empty without a generator.
         sites: reports/sites.csv, mean score per arm and cohort.
@@ -96,6 +99,7 @@ class ReportData:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     comparison: pd.DataFrame = field(default_factory=partial(empty, "comparison"))
     contrasts: pd.DataFrame = field(default_factory=partial(empty, "contrasts"))
+    recovered: pd.DataFrame = field(default_factory=partial(empty, "recovered"))
     per_patient: pd.DataFrame = field(default_factory=partial(empty, "per_patient"))
     sites: pd.DataFrame = field(default_factory=partial(empty, "sites"))
     dose: pd.DataFrame = field(default_factory=partial(empty, "dose"))
@@ -134,7 +138,7 @@ class ReportData:
     @cached_property
     def labels(self) -> str:
         """Who made the masks of synthetic frames: `joint`; empty where no arm learns from any."""
-        return ", ".join(sort_by(arm.labels for arm in self.arms if arm.generator))
+        return ", ".join(sort_by(arm.labels for arm in self.arms if arm.synthetic))
 
     def of(self, metric: str, arms: Sequence[str] | None = None) -> pd.DataFrame:
         """Rows of the comparison on one metric, of all arms or of these."""

@@ -56,6 +56,11 @@ class Display:
         """Key of the reference arm; empty where no arms are known."""
         return next((arm.name for arm in self.arms if arm.role == REFERENCE), "")
 
+    def opponent(self, key: str) -> str:
+        """Display name of the arm that an arm is compared with."""
+        arm = self.by_name.get(key)
+        return self.arm(arm.against if arm is not None and arm.against else self.reference)
+
     @property
     def controls(self) -> list[Arm]:
         """Arms of a control's role, as they are declared."""

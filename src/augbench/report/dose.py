@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from augbench.core.arms import Arm
 from augbench.report.colours import GREY
 from augbench.report.display import Display
 from augbench.report.metric import Metric
@@ -17,35 +18,49 @@ if TYPE_CHECKING:
     from altair.typing import ChartType
 
 _WIDTHS, _HEIGHT = {2: 365, 3: 235}, 200
-# Half of the room in pixels that the generators share within a category.
+# Half of the room in pixels that the lines share within a category.
 _SLOTS = 12
 
 
-def dose_rows(dose: pd.DataFrame, display: Display) -> pd.DataFrame:
-    """Rows with their category on the axis and their place; controls are left out.
+def dosed_arms(display: Display) -> list[Arm]:
+    """Arms with synthetic frames that are no controls and are compared with the reference arm."""
+    return [arm for arm in display.studied if arm.synthetic and arm.against == display.reference]
 
-    The category is the arm's name for the reference, the dose where the regime states one, else the regime.
+
+def dose_rows(dose: pd.DataFrame, display: Display) -> pd.DataFrame:
+    """Rows of the reference and the dosed arms, with their category on the axis, their place and their line.
+
+    The category is the arm's name for the reference, the dose where the regime states one, else the regime. A line is a
+    set of synthetic frames that is drawn in one way: `held` says that the share of real frames in a batch is fixed.
     """
-    shown = [display.reference, *(arm.name for arm in display.studied)]
-    rows = dose[dose["mean"].notna() & dose["arm"].isin(shown)].copy()
+    arms = {arm.name: arm for arm in dosed_arms(display)}
+    rows = dose[dose["mean"].notna() & dose["arm"].isin([display.reference, *arms])].copy()
     rows["dose"] = pd.to_numeric(rows["dose"]).where(rows["arm"] != display.reference, 0.0)
     rows["label"] = [
-        display.arm(arm) if arm == display.reference else f"{dose:g}" if pd.notna(dose) else display.by_name[arm].regime
+        display.arm(arm) if arm == display.reference else f"{dose:g}" if pd.notna(dose) else arms[arm].regime
         for arm, dose in zip(rows["arm"], rows["dose"], strict=True)
     ]
+    rows["held"] = [arm in arms and arms[arm].real_share is not None for arm in rows["arm"]]
+    rows["source"] = [_line(arms[arm]) if arm in arms else "" for arm in rows["arm"]]
     rows["place"] = rows["dose"].fillna(float("inf"))
-    return rows.sort_values(["site", "generator", "place"], kind="stable").reset_index(drop=True)
+    return rows.sort_values(["site", "source", "place"], kind="stable").reset_index(drop=True)
+
+
+def _line(arm: Arm) -> str:
+    share = "" if arm.real_share is None else f" {arm.real_share:g}"
+    return f"{arm.synthetic}{share}"
 
 
 def line_rows(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Doses of each generator with the reference arm, which has none, before them: the lines that are drawn."""
+    """Doses of each line; before them the reference arm, which has none, where more frames mean fewer real ones."""
     dosed = rows[(rows["arm"] != reference) & rows["dose"].notna()]
-    starts = [rows[rows["arm"] == reference].assign(line=name) for name in sorted(set(dosed["generator"]))]
-    return pd.concat([*starts, dosed.assign(line=dosed["generator"])], ignore_index=True)
+    joined = sorted(set(dosed.loc[~dosed["held"].astype(bool), "source"]))
+    starts = [rows[rows["arm"] == reference].assign(line=name) for name in joined]
+    return pd.concat([*starts, dosed.assign(line=dosed["source"])], ignore_index=True)
 
 
 def dose_response(dose: pd.DataFrame, metric: Metric, display: Display) -> ChartType:
-    """One panel per site; points with 95% CI, joined per generator from the reference arm over the doses.
+    """One panel per site; points with 95% CI, joined per set of synthetic frames, dashed where the real share is held.
 
     Args:
         dose: rows of one metric: arm, generator, dose, site, mean, ci_low, ci_high. An arm without a dose is a category
@@ -74,22 +89,22 @@ def _panel(rows: pd.DataFrame, site: str, scale: alt.Scale, width: int, metric: 
         title="synthetic frames per real frame",
         axis=alt.Axis(labelAngle=0, labelLimit=60, labelExpr="split(datum.label, ' ')"),
     )
-    # The reference stands in the middle of its category, the generators beside each other in theirs.
-    generators = display.sort_generators(set(rows["generator"]) - {""})
-    slots = [*generators[: len(generators) // 2], "", *generators[len(generators) // 2 :]]
-    offset = alt.XOffset(
-        "generator:N", sort=slots, scale=alt.Scale(type="point", domain=slots, range=[-_SLOTS, _SLOTS])
-    )
+    # The reference stands in the middle of its category, the sets beside each other in theirs.
+    sources = list(dict.fromkeys(_line(arm) for arm in dosed_arms(display) if _line(arm) in set(rows["source"])))
+    slots = [*sources[: len(sources) // 2], "", *sources[len(sources) // 2 :]]
+    offset = alt.XOffset("source:N", sort=slots, scale=alt.Scale(type="point", domain=slots, range=[-_SLOTS, _SLOTS]))
     colours = display.arm_colours(rows["arm"])
     shade = alt.Color("arm:N", legend=None, scale=alt.Scale(domain=list(colours), range=list(colours.values())))
     y = alt.Y("mean:Q", scale=scale, title=f"mean {metric.name}", axis=alt.Axis(tickCount=5))
 
     def base(table: pd.DataFrame, *columns: str) -> alt.Chart:
-        chart = alt.Chart(table[["label", "generator", *columns]].reset_index(drop=True)).encode(x=x)
-        return chart.encode(xOffset=offset) if len(generators) > 1 else chart
+        chart = alt.Chart(table[["label", "source", *columns]].reset_index(drop=True)).encode(x=x)
+        return chart.encode(xOffset=offset) if len(sources) > 1 else chart
 
     lines = line_rows(rows, display.reference)
-    line = base(lines, "mean", "line").mark_line(strokeWidth=1.2, color=GREY).encode(y=y, detail="line:N")
+    dash = alt.StrokeDash("held:N", legend=None, scale=alt.Scale(domain=[False, True], range=[[1, 0], [5, 3]]))
+    line = base(lines, "mean", "line", "held").mark_line(strokeWidth=1.2, color=GREY)
+    line = line.encode(y=y, detail="line:N", strokeDash=dash)
     bounded = base(rows.dropna(subset=["ci_low", "ci_high"]), "arm", "ci_low", "ci_high")
     interval = bounded.mark_rule(strokeWidth=1.5).encode(y=alt.Y("ci_low:Q", scale=scale), y2="ci_high:Q", color=shade)
     points = base(rows, "arm", "mean").mark_point(filled=True, size=45, opacity=1).encode(y=y, color=shade)

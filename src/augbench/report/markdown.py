@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from augbench.report import tables
+from augbench.report import recovered, tables
 from augbench.report.data import ReportData
 from augbench.report.rows import text, verdict_word
 from augbench.report.verdicts import qualified
@@ -19,6 +19,7 @@ def summary(data: ReportData) -> str:
     if data.targets:
         rows = [[one.name, one.wanted, one.found, one.status] for one in data.targets]
         parts.append(markdown_table(["target", "wanted", "found", "result"], rows))
+    parts += recovered.sentences(data)
     parts += [_structures(data, arm) for arm in data.overall]
     if data.labels:
         parts.append(f"Labels of synthetic frames: {data.labels}.")
@@ -75,13 +76,14 @@ def _primary_sites(data: ReportData) -> pd.DataFrame:
 
 
 def _arms(data: ReportData) -> str:
+    reference = data.display.arm(data.display.reference)
     sites = tables.site_table(_primary_sites(data), data.metric, data.display)
     rows = []
     for row in sites["rows"]:
         own = data.overall.get(row["key"])
         cells = ["", "", ""] if own is None else [number(own["ratio"]), *_against(data, own)]
-        rows.append([row["arm"], *row["cells"], *cells])
-    reference = data.display.arm(data.display.reference)
+        against = "" if data.display.opponent(row["key"]) == reference else f" (to {data.display.opponent(row['key'])})"
+        rows.append([f"{row['arm']}{against}", *row["cells"], *cells])
     head = ["arm", *sites["sites"], f"ratio to {reference}", "difference [95% CI]", "verdict"]
     return f"Mean {data.metric.name}, {data.metric.direction}.\n\n{markdown_table(head, rows)}"
 
@@ -96,7 +98,7 @@ def _structures(data: ReportData, arm: str) -> str:
     keys = ("place", "n", "mean_arm", "mean_reference", "difference", "ci", "p", "verdict")
     rows = tables.verdict_table(data.comparison, arm, data.metric, data.display)
     shown = [[row[key] for key in keys] for row in rows if not row["overall"]]
-    reference = data.display.arm(data.display.reference)
+    reference = data.display.opponent(arm)
     head = ["structure", "n", "arm", reference, "difference", "95% CI", "p", "verdict"]
     return f"**{data.display.arm(arm)} against {reference}**\n\n{markdown_table(head, shown)}"
 

@@ -14,8 +14,9 @@ from augbench.report.words import count, listed, number
 
 _LABELS = {
     "joint": "the generator made image and mask together",
-    "pseudo": "a network trained on patients labelled the synthetic frames",
-    "manual": "people annotated the synthetic frames; controls kept their own masks, which are references",
+    "teacher": "a network trained on the patients that the generator learnt from labelled its images",
+    "pseudo": "a network trained on other patients labelled the images",
+    "manual": "people annotated the images",
 }
 _ROLES = {
     "positive control": "an upper bound: no generator should do better",
@@ -81,7 +82,9 @@ def _primary(data: ReportData, row: dict[str, Any]) -> str:
 def _change(data: ReportData, arm: str) -> str:
     row, metric = data.overall[arm], data.metric
     interval = metric.interval(row["ci_low"], row["ci_high"])
-    return f"{metric.difference(row['mean_difference'])} for {data.display.arm(arm)} (95% CI {interval})"
+    other = data.display.opponent(arm)
+    against = "" if other == data.display.arm(data.display.reference) else f" against {other}"
+    return f"{metric.difference(row['mean_difference'])} for {data.display.arm(arm)}{against} (95% CI {interval})"
 
 
 def the_reference(data: ReportData) -> str:
@@ -123,7 +126,7 @@ def _control_result(data: ReportData, arm: Arm) -> str:
     row, metric = data.overall[arm.name], data.metric
     return (
         f"mean {metric.name} {metric.number(row['mean_arm'])}, {metric.difference(row['mean_difference'])} against "
-        f"{data.display.arm(data.display.reference)}"
+        f"{data.display.opponent(arm.name)}"
     )
 
 
@@ -136,6 +139,16 @@ def _control_audit(data: ReportData, arm: Arm) -> dict[str, str]:
         return {"audit": "flagged, as it must be", "css": "shown"} if flag else {"audit": blind, "css": "refuted"}
     alarm = "flagged: a false alarm if it holds no training frame"
     return {"audit": alarm, "css": "flagged"} if flag else {"audit": "not flagged, as it should be", "css": "shown"}
+
+
+def shared(data: ReportData) -> str:
+    """What all arms have in common."""
+    plain = [data.display.arm(arm.name) for arm in data.arms if not arm.augmented]
+    but = f", but for {listed(plain)}, which had none" if plain else ""
+    return (
+        f"All arms share augmentation{but}{';' if plain else ','} optimiser, batch size, number of optimiser steps and "
+        "the selection of weights."
+    )
 
 
 def selection(data: ReportData) -> str:
@@ -165,15 +178,21 @@ def limits(data: ReportData) -> list[str]:
             f"Seeds: {runs[0]} of the generators and {runs[1]} of the segmenter. The spread over so few runs is itself "
             f"only roughly known{one}."
         )
-    if data.labels:
-        meaning = _LABELS.get(data.labels, "as stated in params.yaml")
-        items.append(f"Labels of the synthetic frames: {data.labels} ({meaning}).")
+    kinds = sort_by(arm.labels for arm in arms_with_synthetic(data))
+    if kinds:
+        meanings = [f"{kind} ({_LABELS.get(kind, 'as stated in params.yaml')})" for kind in kinds]
+        items.append(f"Labels of the synthetic frames: {listed(meanings)}.")
     if len(data.audit):
         items.append(
             "Each axis of the audit is measured on the named features only. A privacy audit that flags nothing shows "
             "that these tests found nothing, not that the frames are free of risk."
         )
     return items
+
+
+def arms_with_synthetic(data: ReportData) -> list[Arm]:
+    """Arms that learn from synthetic frames."""
+    return [arm for arm in data.arms if arm.synthetic]
 
 
 def _spread(data: ReportData) -> list[str]:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
-from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
-from augbench.report import charts, prose, run_tables, tables
+from augbench.report import charts, prose, recovered, run_tables, tables
 from augbench.report.colours import VERDICT_COLOURS
 from augbench.report.data import ReportData
 from augbench.report.distribution import n_outside
+from augbench.report.dose import dosed_arms
 from augbench.report.metric import Metric
 from augbench.report.seeds import several_runs
 from augbench.report.since_page import section
@@ -58,7 +59,7 @@ def _primary(table: pd.DataFrame, metric: Metric, value: str) -> pd.DataFrame:
 def _dosed(data: ReportData) -> pd.DataFrame:
     """Rows of the dose-response figure; none where no arm of the study has a dose."""
     rows = _primary(data.dose, data.metric, "mean")
-    return rows if any(arm.dose is not None for arm in data.display.studied) else rows.iloc[:0]
+    return rows if any(arm.dose is not None for arm in dosed_arms(data.display)) else rows.iloc[:0]
 
 
 def render(data: ReportData) -> str:
@@ -79,6 +80,7 @@ def render(data: ReportData) -> str:
         glossary=prose.glossary(data),
         summary=prose.summary(data),
         controls=prose.controls(data),
+        shared=prose.shared(data),
         selection=prose.selection(data),
         limits=prose.limits(data),
         svg={name: [Markup(text) for text in texts] for name, texts in figures(data).items()},
@@ -86,6 +88,9 @@ def render(data: ReportData) -> str:
         examples=_embedded(data.examples) if data.examples else "",
         arms=tables.arm_table(data),
         published=tables.published_table(data, published) if published else [],
+        recovered=recovered.table(data),
+        recovered_words=recovered.sentences(data),
+        networks=len({arm.segmenter for arm in data.arms}) > 1,
         varied=published is not None and any(row.variation_arm is not None for row in published.rows),
         verdicts=_verdicts(data, metric),
         secondary=[(one, _verdicts(data, one)) for one in data.metrics[1:] if len(data.of(one.kind))],
@@ -99,7 +104,8 @@ def render(data: ReportData) -> str:
         stages=run_tables.stage_table(list(data.provenance.get("stages", []))),
         cohorts=data.cohorts.to_dict("records"),
         arm_colours=_legend(data, [*display.by_name]),
-        dose_colours=_legend(data, [display.reference, *(arm.name for arm in display.studied)]),
+        dose_colours=_legend(data, [display.reference, *(arm.name for arm in dosed_arms(display))]),
+        held=any(arm.real_share is not None for arm in dosed_arms(display)),
         structure_colours=[
             (key, colour) for key, colour in display.structure_colours().items() if key in set(data.scored["structure"])
         ],
@@ -121,5 +127,5 @@ def _legend(data: ReportData, arms: list[str]) -> list[tuple[str, str]]:
 def _embedded(png: bytes) -> str:
     """The same pixels as lossless WebP, a quarter smaller, in base64."""
     stream = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").save(stream, "WEBP", lossless=True, quality=100, method=6)
+    PngImageFile(io.BytesIO(png)).convert("RGB").save(stream, "WEBP", lossless=True, quality=100, method=6)
     return base64.b64encode(stream.getvalue()).decode("ascii")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from augbench.core.arms import Arm
 from augbench.core.study import Published, PublishedRow
 from augbench.core.tables import ALL_VIEWS
 from augbench.report import words
@@ -26,15 +27,23 @@ def arm_table(data: ReportData) -> list[dict[str, str]]:
         {
             "name": data.display.arm(arm.name),
             "role": arm.role,
-            "regime": arm.regime,
+            "regime": _regime(arm),
             "dose": words.NOTHING if arm.dose is None else f"{arm.dose:g}",
-            "generator": arm.generator or words.NOTHING,
+            "synthetic": arm.synthetic or words.NOTHING,
             "cohort": data.display.cohort(arm.cohort),
-            "labels": arm.labels if arm.generator else words.NOTHING,
+            "labels": arm.labels if arm.synthetic else words.NOTHING,
+            "network": arm.segmenter,
+            "against": data.display.opponent(arm.name) if arm.against else words.NOTHING,
             "runs": str(len(arm.runs)),
         }
         for arm in (data.display.by_name[key] for key in data.display.sort_arms(data.display.by_name))
     ]
+
+
+def _regime(arm: Arm) -> str:
+    """With what sets the arm apart from others of this regime."""
+    share = "" if arm.real_share is None else f", {arm.real_share:.0%} real in every batch"
+    return f"{arm.regime}{share}{'' if arm.augmented else ', no augmentation'}"
 
 
 def published_table(data: ReportData, published: Published) -> list[dict[str, Any]]:

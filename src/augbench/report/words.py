@@ -58,6 +58,11 @@ def significant(value: Any, digits: int = 3) -> str:
     return f"{value:#.{digits}g}".rstrip(".").replace("-", _MINUS)
 
 
+def percent(value: Any) -> str:
+    """`45%`, `−3%`."""
+    return f"{number(100 * value, 0)}%" if is_number(value) else NOTHING
+
+
 def count(value: Any) -> str:
     """A whole number with thousands separated, or a dash where there is none."""
     return f"{int(value):,}" if is_number(value) else NOTHING

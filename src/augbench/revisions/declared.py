@@ -21,8 +21,11 @@ class _Lenient(BaseModel):
 
 
 class _Arm(_Lenient):
+    """`synthetic` names a generator or a labelling; before there were labellings, `generator` named the former."""
+
     role: str
     generator: str = ""
+    synthetic: str = ""
 
 
 class _Arms(_Lenient):
@@ -42,6 +45,7 @@ class Declared(_Lenient):
     evaluation: _Evaluation
     comparison: dict[str, Any] = Field(default_factory=dict)
     gate: dict[str, Any] = Field(default_factory=dict)
+    labelling: Any = None
     seed: int = 0
     code: str = "."
 
@@ -53,7 +57,16 @@ class Declared(_Lenient):
     @property
     def generators(self) -> dict[str, str]:
         """Arm -> its generator, of the arms that have one."""
-        return {name: arm.generator for name, arm in self.arms.generated.items() if arm.generator}
+        found = {name: self._maker(arm.synthetic or arm.generator) for name, arm in self.arms.generated.items()}
+        return {name: maker for name, maker in found.items() if maker}
+
+    def _maker(self, frames: str) -> str:
+        """The generator behind a set of synthetic frames; '' where the images are patients'."""
+        entry = self.labelling.get(frames) if isinstance(self.labelling, dict) else None
+        if not isinstance(entry, dict):
+            return frames
+        folder, _, name = str(entry.get("images")).rpartition("/")
+        return name if folder == "data/synthetic" else ""
 
     @property
     def controls(self) -> list[str]:

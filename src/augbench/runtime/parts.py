@@ -19,6 +19,7 @@ from augbench.core.arms import arm_named
 from augbench.core.artifacts import read_json, write_json
 from augbench.core.layout import STATE
 from augbench.core.params import Params
+from augbench.core.synthetic import synthetic_set
 from augbench.runtime.checkpoints import Checkpoints
 from augbench.runtime.fingerprint import WHOLE, Inputs, key_of
 from augbench.runtime.pipeline import stage_named
@@ -33,6 +34,8 @@ def parts_of(params: Params, stage: str) -> list[str]:
     family, _, name = stage.partition("@")
     if family in ("train_generator", "sample"):
         return [str(seed) for seed in params.generators[name].seeds]
+    if family == "label":
+        return [str(seed) for seed in synthetic_set(params, name).seeds]
     if family in ("train_segmenter", "train_segmenter_generated"):
         return [run.name for run in arm_named(params, name).runs]
     return []

@@ -55,7 +55,8 @@ def check_components(params: Params, *, build: bool = True) -> None:
     generators = {name: create(Generator, entry.kind, entry.options) for name, entry in params.generators.items()}
     for entry in params.segmenters.values():
         create(Segmenter, entry.kind, entry.options)
-    create(Labelling, params.labelling)
+    for labelling in params.labelling.values():
+        create(Labelling, labelling.kind, labelling.options)
     _check_scores(params)
     _check_audit(params)
     for arm in arms_of(params):
@@ -107,10 +108,10 @@ def _check_audit(params: Params) -> None:
 
 
 def _check_regime(arm: Arm, regime: Regime) -> None:
-    """An arm has a generator exactly if its regime uses one."""
-    if regime.needs_synthetic == (arm.generator is not None):
+    """An arm has synthetic frames exactly if its regime uses them."""
+    if regime.needs_synthetic == (arm.synthetic is not None):
         return
-    has, place = ("no generator", "generated") if regime.needs_synthetic else ("a generator", "patients")
+    has, place = ("no synthetic frames", "generated") if regime.needs_synthetic else ("synthetic frames", "patients")
     raise UserError(
         f"arm '{arm.name}' has {has}, which its regime '{arm.regime}' does not fit",
         got=f"regime: {arm.regime}",

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from augbench.comparison.components import variance_table
+from augbench.comparison.recovered import recovered
 from augbench.comparison.rows import Endpoint, Rules
 from augbench.comparison.summary import dose_response, headline, site_means
 from augbench.comparison.table import compare, contrasts
@@ -34,13 +35,16 @@ def run(params: Params) -> None:
     )
     generators = dict(zip(arms["arm"], arms["generator"], strict=True))
     reference = arms.loc[arms["role"] == REFERENCE, "arm"].item()
-    table = compare(per_patient, rules, reference_arm=reference, generators=generators)
+    against = dict(zip(arms["arm"], arms["against"], strict=True))
+    table = compare(per_patient, rules, reference_arm=reference, generators=generators, against=against)
     between = contrasts(per_patient, rules, metric=primary.metric, generators=generators)
+    leads = recovered(per_patient, arms, metric=primary.metric, alpha=params.comparison.alpha, generators=generators)
     external = params.evaluation.external
     development = [read_development(cohort) for cohort in params.evaluation.development]
     sites = site_means(table, development, metric=primary.metric, external=external)
     write_report_table(layout.COMPARISON, table)
     write_report_table(layout.CONTRASTS, between)
+    write_report_table(layout.RECOVERED, leads)
     write_report_table(layout.VARIANCE, variance_table(per_patient))
     write_report_table(layout.SITES, sites)
     write_report_table(layout.DOSE_RESPONSE, dose_response(sites, table, arms, external=external))

@@ -21,7 +21,7 @@ from augbench.generators.base import Generator
 from augbench.regimes.base import Span
 from augbench.segmenters.base import Segmenter
 from augbench.stages.check import distinct_segmenters, segmenter_key
-from augbench.stages.preflight import cohort_frames
+from augbench.stages.preflight import cohort_frames, labelled_frames
 
 #: Steps of a probe; the first ones, in which libraries load and allocate, are not counted.
 _WARM, _STEPS = 2, 6
@@ -29,7 +29,7 @@ _LARGEST_BATCH = 16
 #: A process with its libraries, measured on two cores.
 _START_SECONDS = 8.0
 #: Costs as shares of a segmenter's training step a frame, measured: a prediction with its scores, a sampled frame of a
-#: trained generator, a frame in the features of an audit.
+#: trained generator, a frame in the features of an audit (or labelled by a network).
 _SCORED, _SAMPLED, _AUDITED = 0.6, 0.5, 0.4
 #: An imported frame; comparisons and figures, with 10 000 resamples.
 _IMPORT_SECONDS, _COMPARE_SECONDS, _REPORT_SECONDS = 0.005, 12.0, 10.0
@@ -96,8 +96,10 @@ class _Work:
         develop = len(self._params.evaluation.development) * self._scoring()
         arms = arms_of(self._params)
         trained = sum(len(arm.runs) * self._train(segmenter_key(arm)) for arm in arms)
-        stages = 3 * len(entries) + len(arms) + len(self._params.evaluation.development)
-        return made + audit + develop + trained + stages * _START_SECONDS
+        labelling = self._params.labelling
+        labelled = sum(labelled_frames(self._params, name, self._frames) for name in labelling) * _AUDITED
+        stages = 3 * len(entries) + len(labelling) + len(arms) + len(self._params.evaluation.development)
+        return made + labelled * self._typical + audit + develop + trained + stages * _START_SECONDS
 
     def longest_chain(self, fits: dict[str, float]) -> float:
         """Of stages that wait for one another: a fit, its frames, a training on them."""

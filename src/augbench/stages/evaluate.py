@@ -43,6 +43,10 @@ def arms_table(params: Params) -> pd.DataFrame:
                 "generator": arm.generator or "",
                 "cohort": arm.cohort,
                 "labels": arm.labels,
+                "synthetic": arm.synthetic or "",
+                "segmenter": arm.segmenter,
+                "augmented": arm.augmented,
+                "against": arm.against,
             }
             for arm in arms_of(params)
         ]

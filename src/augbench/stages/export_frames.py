@@ -1,4 +1,4 @@
-"""export-frames: the frames that `sample` will make -> a folder for people to annotate."""
+"""export-frames: the frames that a labelling by people waits for -> a folder for people to annotate."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ from pathlib import Path
 
 from augbench.core import layout
 from augbench.core.annotations import export_frames
-from augbench.core.arms import mask_source, require_generator
 from augbench.core.errors import UserError
+from augbench.core.labelling import MANUAL
 from augbench.core.params import PARAMS_FILE, Params
-from augbench.stages.sample import Source
+from augbench.core.synthetic import require_labelling, synthetic_set
+from augbench.stages.label import blocks, images_of
 
 
 def run(params: Params, name: str, seed: int) -> Path:
     """Write them and return the folder."""
-    require_generator(params, name)
-    if mask_source(params, name) != "manual" or seed not in params.generators[name].seeds:
+    require_labelling(params, name)
+    entry, seeds = params.labelling[name], synthetic_set(params, name).seeds
+    if entry.kind != MANUAL or seed not in seeds:
         raise UserError(
             "these frames are not annotated by people",
-            got=f"labelling: {params.labelling}, generator {name}, seed {seed}",
-            expected="labelling: manual, and a generator and seed that an arm uses which is no control",
-            remedy="set 'labelling: manual'; controls keep their own masks, which are references",
+            got=f"labelling '{name}' of kind {entry.kind}, seed {seed}",
+            expected=f"an entry of kind {MANUAL}, and a seed of its generator: {', '.join(map(str, seeds)) or 'none'}",
+            remedy=f"name an entry of 'labelling' with kind: {MANUAL}",
             file=PARAMS_FILE,
         )
-    folder = layout.annotated(params.label_source, name, seed)
-    source = Source(params, name, seed)
-    export_frames(folder, (pairs for _, pairs in source.blocks()), source.table, source.scheme)
+    pairs, table, scheme = images_of(entry, seed)
+    folder = layout.annotated(entry.source, name, seed)
+    export_frames(folder, (pairs[rows] for rows in blocks(len(table))), table, scheme)
     return folder

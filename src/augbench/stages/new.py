@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from augbench.core.artifacts import atomic_folder, parse_yaml, read_bytes, write_bytes, write_text
 from augbench.core.component import invalid_parameter
 from augbench.core.errors import UserError
+from augbench.core.labelling import MANUAL
 from augbench.core.layout import STUDY
 from augbench.core.params import PARAMS_FILE, Params, parse_params
 from augbench.core.study import Study
@@ -40,13 +41,14 @@ _SOURCE = "${code}/src/augbench"
 _NO_SOURCE = "installed"
 _CODE_COMMENT = re.compile(rf"(?m)^code: {_NO_SOURCE}\s*#.*$")
 _DIGITS = 8
-_README = {
-    "raw_data": "# Raw data\n\nNever written by a stage. A phantom needs nothing here. For your own images, put the "
-    "datasets here or\npoint `raw_data` in params.yaml at their folder.\n",
-    "label_source": "# Annotations of synthetic frames\n\nEmpty unless params.yaml says `labelling: manual`. Then "
-    "`augbench export-frames GENERATOR SEED` writes\nframes here, people annotate them, and sampling reads the "
-    "masks back. No stage writes here.\n",
-}
+_RAW = (
+    "# Raw data\n\nNever written by a stage. A phantom needs nothing here. For your own images, put the "
+    "datasets here or\npoint `raw_data` in params.yaml at their folder.\n"
+)
+_ANNOTATIONS = (
+    "# Annotations of synthetic frames\n\n`augbench export-frames ENTRY SEED` writes the frames of a labelling of kind "
+    "manual here, people\nannotate them, and the stage `label` reads the masks back. No stage writes here.\n"
+)
 _IGNORED = (
     "/.augbench/\n"
     + "".join(
@@ -93,7 +95,7 @@ def write_study(name: str, like: str, settings: list[str]) -> Written:
     _require_absent(target)
     made_by = " ".join([f"augbench new {name} --like {like}", *(f"--set {json.dumps(text)}" for text in settings)])
     text = _params_text(root, base, parse_settings(settings), f"# Made by: {made_by}\n")
-    return _write(root, target, base, text, shared=("raw_data",))
+    return _write(root, target, base, text)
 
 
 def write_try(settings: list[str]) -> Written:
@@ -112,7 +114,7 @@ def write_try(settings: list[str]) -> Written:
     stem = "root" if base == root else base.name.removeprefix(TRY_PREFIX)
     target = root / STUDIES / f"{TRY_PREFIX}{stem}-{digest}"
     if not target.exists():
-        return _write(root, target, base, text, shared=("raw_data", "label_source"))
+        return _write(root, target, base, text, annotated=True)
     if parse_yaml(read_bytes(target / PARAMS_FILE), target / PARAMS_FILE) != values:
         raise UserError(
             "the study of these settings was edited",
@@ -173,11 +175,11 @@ def _valid(text: str) -> Params:
     return params
 
 
-def _write(root: Path, target: Path, base: Path, text: str, shared: tuple[str, ...]) -> Written:
+def _write(root: Path, target: Path, base: Path, text: str, *, annotated: bool = False) -> Written:
     """The folder at once: a study is never there by half.
 
     Args:
-        shared: parameters that name a folder within `base` which the new study reads too.
+        annotated: whether it reads the annotations of `base`, too; they belong to frames of the same parameters.
     """
     words = read_bytes(base / STUDY)
     try:
@@ -197,9 +199,9 @@ def _write(root: Path, target: Path, base: Path, text: str, shared: tuple[str, .
             write_text(folder / VERSION_FILE, version_text())
             write_text(folder / ".gitignore", _IGNORED)
         params = _valid(text)
-        for key in _README:
-            source = base / getattr(params, key) if key in shared else None
-            _make_input(folder, target, Path(getattr(params, key)), source, _README[key])
+        _make_input(folder, target, Path(params.raw_data), base / params.raw_data, _RAW)
+        for place in {entry.source for entry in params.labelling.values() if entry.kind == MANUAL}:
+            _make_input(folder, target, Path(place), base / place if annotated else None, _ANNOTATIONS)
     return Written(target, notes)
 
 

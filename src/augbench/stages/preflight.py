@@ -19,6 +19,7 @@ from augbench.core.device import torch_device
 from augbench.core.errors import UserError
 from augbench.core.params import Params
 from augbench.core.shards import SHARD_FRAMES
+from augbench.core.synthetic import synthetic_set
 from augbench.datasets.base import Dataset
 from augbench.generators.base import Generator
 from augbench.stages.check import distinct_segmenters
@@ -26,13 +27,12 @@ from augbench.stages.check import distinct_segmenters
 MIB = 2**20
 GIB = 2**30
 #: Measured in a stage with hardly any data: the interpreter with the libraries that the stage imports, in MiB.
-#: `sample` with the network of pseudo labels, which takes 120 more than the generator's own masks.
 _LIBRARIES_MIB = {
-    "prepare": 825, "train_generator": 755, "sample": 785, "audit": 850, "train_segmenter": 880, "develop": 880,
-    "evaluate": 880, "compare": 190, "report": 320,
+    "prepare": 825, "train_generator": 755, "sample": 665, "label": 785, "audit": 850,
+    "train_segmenter": 880, "develop": 880, "evaluate": 880, "compare": 190, "report": 320,
 }  # fmt: skip
 #: Stages that compute with torch on the device.
-_ON_DEVICE = {"train_generator", "sample", "audit", "train_segmenter", "develop", "evaluate"}
+_ON_DEVICE = {"train_generator", "sample", "label", "audit", "train_segmenter", "develop", "evaluate"}
 _INFERENCE_BATCH = 64
 #: A row of per-frame scores while a stage holds it as a list.
 _ROW_BYTES = 600
@@ -113,6 +113,7 @@ def estimate(params: Params, kinds: set[str], jobs: int = 1) -> Need:
         "prepare": 2 * frames * frame,
         "train_generator": hosted * fit + 2 * frames * frame,
         "sample": hosted * prediction + 3 * min(params.sampling.frames, SHARD_FRAMES) * frame,
+        "label": hosted * prediction + 3 * min(max(params.sampling.frames, frames), SHARD_FRAMES) * frame,
         "audit": hosted * prediction + 2 * frames * frame + min(synthetic, 4 * params.audit.frames * frame),
         # Synthetic frames are mapped: the system takes their pages back where memory is short.
         "train_segmenter": hosted * training + min(synthetic, _MAPPED),
@@ -131,6 +132,7 @@ def estimate(params: Params, kinds: set[str], jobs: int = 1) -> Need:
         # A generator without training keeps the frames that it copies, if any; a fit holds its weights many times.
         "train_generator": copies * frames * frame + (sets - copies) * fit // 20,
         "sample": sets * synthetic,
+        "label": sum(labelled_frames(params, name, frames) for name in params.labelling) * frame,
         "train_segmenter": runs * weights,
         "evaluate": 4 * MIB + scores // 6,
         "report": 20 * MIB,
@@ -138,6 +140,12 @@ def estimate(params: Params, kinds: set[str], jobs: int = 1) -> Need:
     largest = max(peaks, key=lambda kind: (peaks[kind], kind), default="nothing")
     disk = _COPIES_ON_DISK * sum(stored.get(kind, 0) for kind in kinds)
     return Need(jobs * peaks.get(largest, 0), largest, disk)
+
+
+def labelled_frames(params: Params, name: str, frames: int) -> int:
+    """Frames of a labelling: those of its generator, or at most those of all cohorts."""
+    made = synthetic_set(params, name)
+    return frames if made.generator is None else len(made.seeds) * params.sampling.frames
 
 
 def cohort_frames(params: Params, dataset: Dataset, *, fresh: bool) -> int:

@@ -83,6 +83,9 @@ def results(params: Params) -> ReportData:
             text=(*place, "reference_arm", "endpoint", "seeds_unknown"),
         ),
         contrasts=read_report_table(layout.CONTRASTS, tables.CONTRAST_COLUMNS, text=("arm", "other")),
+        recovered=read_report_table(
+            layout.RECOVERED, tables.RECOVERED_COLUMNS, text=("arm", "opponent", "reference_arm", "seeds_unknown")
+        ),
         per_patient=read_report_table(layout.PER_PATIENT, tables.PER_PATIENT_COLUMNS, text=(*place, *_IDENTITY)),
         sites=read_report_table(layout.SITES, tables.SITE_COLUMNS, text=("arm", "site", "metric")),
         dose=read_report_table(layout.DOSE_RESPONSE, tables.DOSE_COLUMNS, text=("arm", "generator", "site", "metric")),
@@ -128,7 +131,7 @@ def _collect(params: Params) -> ReportData:
 def _provenance(params: Params, data: ReportData) -> dict[str, Any]:
     """Versions, hardware and cost of this study's stages; rows of what it no longer has are left out."""
     facts = provenance.collect()
-    known = {*params.generators, *data.display.by_name, *params.evaluation.development, ""}
+    known = {*params.generators, *params.labelling, *data.display.by_name, *params.evaluation.development, ""}
     stages = [row for row in facts["stages"] if _is_of_study(row["stage"], known, params)]
     return facts | {"stages": in_order(stages, params), "params": params.model_dump()}
 

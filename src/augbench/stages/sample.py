@@ -18,7 +18,6 @@ from augbench.generators.base import FittedGenerator
 from augbench.runtime.parts import Parts
 from augbench.runtime.progress import progress
 from augbench.stages.fitted import generator_inputs, load_generator
-from augbench.stages.labels import Labeller
 
 _BLOCK = 256
 
@@ -42,12 +41,7 @@ def run(params: Params, name: str, seed: int | None = None) -> None:
 
 def _sample(params: Params, name: str, seed: int, checkpoints: Checkpoints | None) -> None:
     source = Source(params, name, seed)
-    label = Labeller(params, name, seed, source.table, source.scheme)
-
-    def labelled(first: int) -> Iterator[Pairs]:
-        return (label(pairs, rows) for rows, pairs in source.blocks(first))
-
-    write_shards(layout.synthetic(name, seed), kept_blocks(labelled, checkpoints), source.table, source.scheme)
+    write_shards(layout.synthetic(name, seed), kept_blocks(source.blocks, checkpoints), source.table, source.scheme)
 
 
 class Source:
@@ -65,14 +59,14 @@ class Source:
         self.table = frame_table(params, name, seed, cohort)
         self._title = f"sample {name}, seed {seed}"
 
-    def blocks(self, first: int = 0) -> Iterator[tuple[slice, Pairs]]:
-        """Rows of the table from `first` on, with the generator's own pairs."""
+    def blocks(self, first: int = 0) -> Iterator[Pairs]:
+        """The generator's pairs from frame `first` on."""
         seeds, views = self.table["frame_seed"].to_numpy(np.int64), self.table["view"]
         with progress(self._title, len(self.table)) as bar:
             bar.advance(first)
             for start in range(first, len(self.table), _BLOCK):
                 part = slice(start, start + _BLOCK)
-                yield part, self._fitted.sample(list(views[part]), seeds[part])
+                yield self._fitted.sample(list(views[part]), seeds[part])
                 bar.advance(len(seeds[part]))
 
 

@@ -45,14 +45,14 @@ def run(params: Params, name: str, part: str | None = None) -> None:
 
 def stage_of(arm: Arm) -> str:
     """Name of the arm's stage in dvc.yaml."""
-    return f"train_segmenter@{arm.name}" if arm.generator is None else f"train_segmenter_generated@{arm.name}"
+    return f"train_segmenter@{arm.name}" if arm.synthetic is None else f"train_segmenter_generated@{arm.name}"
 
 
 def _inputs(arm: Arm, run: Run) -> Inputs:
     """A run reads the frames of one generator seed alone."""
-    if arm.generator is None or run.generator_seed is None:
+    if arm.synthetic is None:
         return WHOLE
-    whole, one = layout.SYNTHETIC / arm.generator, layout.synthetic(arm.generator, run.generator_seed)
+    whole, one = layout.SYNTHETIC / arm.synthetic, layout.synthetic(arm.synthetic, run.generator_seed)
     return Inputs({whole.as_posix(): one.as_posix()})
 
 
@@ -64,8 +64,8 @@ def _train(params: Params, arm: Arm, run: Run, checkpoints: Checkpoints | None) 
     cohort = read_frames(layout.cohort(arm.cohort))
     real = cohort.where(split="train")
     synthetic: Any = np.empty((0, 2, cohort.image_size, cohort.image_size), np.uint8)
-    if arm.generator is not None and run.generator_seed is not None:
-        synthetic, _, _ = read_shards(layout.synthetic(arm.generator, run.generator_seed))
+    if arm.synthetic is not None:
+        synthetic, _, _ = read_shards(layout.synthetic(arm.synthetic, run.generator_seed))
     regime = create(Regime, arm.regime, arm.regime_options)
     # The segmenter's seed alone: runs of all arms and generators with one seed start alike and draw alike, so that
     # seeds are crossed with arms, as the statistics take them.
@@ -78,7 +78,7 @@ def _train(params: Params, arm: Arm, run: Run, checkpoints: Checkpoints | None) 
         Pool(real.pairs, synthetic, regime.spans(len(real), len(synthetic))),
         cohort.where(split="validation"),
         params.training,
-        params.augmentation,
+        params.augmentation if arm.augmented else params.augmentation.model_copy(update={"probability": 0.0}),
         params.compute,
         seed=seed,
         description=f"train {arm.name} {run.name}",
