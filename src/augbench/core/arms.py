@@ -72,6 +72,11 @@ class Arm:
     labels: str = "reference"
 
     @property
+    def entry(self) -> str:
+        """Where it stands in params.yaml."""
+        return f"arms.{'patients' if self.generator is None else 'generated'}.{self.name}"
+
+    @property
     def is_control(self) -> bool:
         """Whether nothing is concluded about it."""
         return self.role in CONTROL_ROLES

@@ -81,7 +81,7 @@ def _curves(name: str, seeds: list[int]) -> pd.DataFrame:
 def generator_of(params: Params, name: str) -> Generator:
     """The component of an entry of `generators`."""
     entry = params.generators[name]
-    return create(Generator, entry.kind, entry.options)
+    return create(Generator, entry.kind, entry.options, entry=f"generators.{name}")
 
 
 def load_generator(params: Params, name: str, seed: int) -> FittedGenerator:
@@ -103,5 +103,5 @@ def generator_frames(params: Params, name: str) -> Frames:
 
 def fresh_draw(params: Params) -> Draw | None:
     """Fresh frames of fresh subjects from the dataset behind the cohorts, where it can draw them."""
-    dataset = create(Dataset, params.dataset.kind, params.dataset.options)
+    dataset = create(Dataset, params.dataset.kind, params.dataset.options, entry="dataset")
     return dataset.draw if dataset.can_draw else None
