@@ -26,7 +26,7 @@ ANNOTATED = {
     "sax": ("LV", "MYO", "RV"),
 }
 STRUCTURES = ("LV", "MYO", "RV", "RA", "LA")
-DICE = Metric("dice", "Dice", margin=0.01)
+DICE = Metric("dice", "Dice", margin=0.01, learnt=0.5)
 HD95 = Metric("hd95", "HD95", "mm", higher_is_better=False, decimals=2)
 SHIFT = {
     "real": 0.0,

@@ -99,7 +99,7 @@ PARAMETERS = {
         edit("generators.pggan.cohort", "genrator"), "generators.pggan.cohort names", "did you mean 'generator'"
     ),
     "cohort of an arm unknown": Bad(
-        edit(f"{_ARM}.cohort", "segmentr"), "arms.pggan-synthetic.cohort names", "did you mean 'segmenter'"
+        edit(f"{_ARM}.cohort", "segmentr"), "arms.generated.pggan-synthetic.cohort names", "did you mean 'segmenter'"
     ),
     "cohort of the audit unknown": Bad(edit("audit.held_out", "interal"), "audit.held_out names", "'internal'"),
     "cohort of choices unknown": Bad(edit("evaluation.development", ["dev"]), r"evaluation.development\[0\] names"),
@@ -113,7 +113,7 @@ PARAMETERS = {
     "audit against patients a generator saw": Bad(edit("audit.held_out", "generator"), "a generator learns from"),
     "generator seed twice": Bad(edit("generators.pggan.seeds", [3, 3]), "generators.pggan.seeds lists a value twice"),
     "no generator seed": _out_of_range("generators.pggan.seeds", []),
-    "segmenter seed twice": Bad(edit(f"{_REAL}.seeds", [0, 1, 0]), "arms.real.seeds lists a value twice"),
+    "segmenter seed twice": Bad(edit(f"{_REAL}.seeds", [0, 1, 0]), "arms.patients.real.seeds lists a value twice"),
     "no segmenter seed": _out_of_range(f"{_REAL}.seeds", []),
     "segmenter seed is negative": _out_of_range(f"{_REAL}.seeds", [-1]),
     "segmenter seeds are true and false": _out_of_range(f"{_REAL}.seeds", [True, False]),
@@ -132,7 +132,8 @@ PARAMETERS = {
         edit(f"{_ARM}.regime", {"kind": "real"}), "arm 'pggan-synthetic' has a generator", "arms.patients"
     ),
     "synthetic regime with a parameter": Bad(
-        edit(f"{_ARM}.regime", {"kind": "synthetic", "dose": 1}), "unknown parameter 'regimes.synthetic.dose'"
+        edit(f"{_ARM}.regime", {"kind": "synthetic", "dose": 1}),
+        "unknown parameter 'arms.generated.pggan-synthetic.regime.dose'",
     ),
     "dose is 0": Bad(edit("arms.generated.pggan-mixed-1.regime.synthetic_per_real", 0), "synthetic_per_real'"),
     "dose is not a number": Bad(

@@ -52,7 +52,7 @@ MAIN = ("generator", "segmenter", "internal", "development")
 def test_cohorts_follow_the_contract(tmp_path: Path) -> None:
     make_pair(tmp_path)
     dataset = importer(tmp_path)
-    assert dataset.cohort_names() == list(COHORTS)
+    assert list(dataset.declared) == list(COHORTS)
     cohorts = dataset.cohorts(SIZE, ("sax",), seed=1)
     assert list(cohorts) == list(COHORTS)
     for role, frames in cohorts.items():

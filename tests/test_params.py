@@ -87,7 +87,7 @@ MISTAKES = [
     ("views", [], r"'views' is not valid"),
     ("views", ["sax", "sax"], r"views lists a value twice"),
     ("views", ["sax", "Sax"], r"two views differ in upper and lower case alone"),
-    ("arms.patients.real.seeds", [0, 0], r"arms.real.seeds lists a value twice"),
+    ("arms.patients.real.seeds", [0, 0], r"arms.patients.real.seeds lists a value twice"),
     ("arms.generated.oracle.synthetic", "oracl", r"names something that is not there[\s\S]*did you mean 'oracle'"),
     ("arms.generated.oracle.generator", "oracle", r"has another name now[\s\S]*'generator' to 'synthetic'"),
     ("arms.generated.oracle.role", "control", r"'arms.generated.oracle.role' is not valid[\s\S]*negative control"),

@@ -67,7 +67,7 @@ def test_a_cohort_of_another_name_has_the_same_frames_under_the_same_prefix() ->
 
 def test_every_cohort_has_its_subjects_in_all_views_and_phases(cohorts: dict[str, Frames]) -> None:
     dataset = TofPhantom(cohorts=FEW)
-    assert list(cohorts) == dataset.cohort_names() == list(FEW)
+    assert list(cohorts) == list(dataset.declared) == list(FEW)
     for name, frames in cohorts.items():
         subjects = FEW[name]["subjects"]
         assert len(frames) == subjects * len(VIEWS) * 2

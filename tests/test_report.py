@@ -525,3 +525,21 @@ def test_an_arm_has_one_colour_in_every_figure() -> None:
 
 def test_limits_name_the_views_that_were_not_scored(small: ReportData) -> None:
     assert any("2-chamber" in item and "no such frame" in item for item in prose.limits(small))
+
+
+@pytest.mark.parametrize(
+    ("metric", "reference", "weak"),
+    [
+        (DICE, 0.49, True),
+        (DICE, 0.5, False),
+        # Half of a score that says nothing of the kind is no failure.
+        (Metric("nsd", "NSD"), 0.3, False),
+        (replace(HD95, learnt=20.0), 21.0, True),
+        (replace(HD95, learnt=20.0), 19.0, False),
+        (DICE, None, True),
+    ],
+)
+def test_a_score_itself_says_below_which_mean_nothing_was_learnt(
+    metric: Metric, reference: float | None, weak: bool
+) -> None:
+    assert metric.too_weak(reference) is weak

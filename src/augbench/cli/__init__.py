@@ -6,6 +6,7 @@ Heavy libraries are imported by the command that needs them: `--help` answers at
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -57,11 +58,12 @@ def _options(
 
 def main() -> None:
     """Entry point: an input error, or one of the file system, is one message and exit code 2."""
+    start = Path.cwd()
     try:
         app()
     except (UserError, OSError) as error:
         message = explained(error) if isinstance(error, OSError) else error
         if message is None or "--debug" in sys.argv:
             raise
-        print(f"augbench: {message}", file=sys.stderr)
+        print(f"augbench: {message.seen_from(start)}", file=sys.stderr)
         sys.exit(2)

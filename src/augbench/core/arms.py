@@ -78,6 +78,11 @@ class Arm:
     against: str = ""
 
     @property
+    def entry(self) -> str:
+        """Where it stands in params.yaml."""
+        return f"arms.{'patients' if self.synthetic is None else 'generated'}.{self.name}"
+
+    @property
     def is_control(self) -> bool:
         """Whether nothing is concluded about it."""
         return self.role in CONTROL_ROLES

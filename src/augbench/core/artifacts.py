@@ -127,7 +127,13 @@ def parse_yaml(content: bytes, file: Path | str) -> dict[str, Any]:
             "file is not valid YAML", got=str(error), expected="YAML", remedy="correct the line", file=file
         ) from error
     if not isinstance(found, dict):
-        raise UserError("file holds no mapping", got=type(found).__name__, expected="a mapping", file=file)
+        raise UserError(
+            "file holds no mapping",
+            got=type(found).__name__,
+            expected="a mapping: `key: value` lines",
+            remedy="correct the file; studies/smoke holds complete ones",
+            file=file,
+        )
     return found
 
 

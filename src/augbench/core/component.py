@@ -54,26 +54,29 @@ def available(base: type[Component]) -> list[str]:
     return sorted(found | set(_added(base)))
 
 
-def create(base: type[Family], kind: str, options: dict[str, Any] | None = None) -> Family:
+def create(base: type[Family], kind: str, options: dict[str, Any] | None = None, *, entry: str = "") -> Family:
     """The component `kind` of the family of `base`, built from its section: `create(Generator, "pggan", {...})`.
+
+    Args:
+        entry: where kind and options stand in params.yaml, such as `generators.mine`: errors name the user's own key.
 
     Raises:
         UserError: no such component (with the nearest name), a wrong, unknown or missing parameter, or an installed
             package offers something that is no component of the family.
     """
-    component = _find(base, kind)
+    component = _find(base, kind, entry)
     try:
         return component(**(options or {}))
     except ValidationError as error:
-        raise invalid_parameter(error, f"{base.family}.{kind}", _keys(component, error)) from error
+        raise invalid_parameter(error, entry or f"{base.family}.{kind}", _keys(component, error)) from error
 
 
-def _find(base: type[Family], kind: str) -> type[Family]:
+def _find(base: type[Family], kind: str, entry: str) -> type[Family]:
     kinds = available(base)
     if kind not in kinds:
         near = difflib.get_close_matches(kind, kinds, n=1)
         raise UserError(
-            f"unknown kind '{kind}' among {base.family}",
+            f"unknown kind '{kind}' among {base.family}" + (f", in '{entry}'" if entry else ""),
             got=kind,
             expected=", ".join(kinds),
             remedy=f"did you mean '{near[0]}'?" if near else "use one of the expected kinds",

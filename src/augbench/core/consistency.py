@@ -26,13 +26,19 @@ def arm_entries(params: Params) -> dict[str, ArmEntry]:
     return {**params.arms.patients, **params.arms.generated}
 
 
+def _arms_by_key(params: Params) -> dict[str, ArmEntry]:
+    """Arms by where they stand in params.yaml."""
+    groups: dict[str, Mapping[str, ArmEntry]] = {"patients": params.arms.patients, "generated": params.arms.generated}
+    return {f"arms.{group}.{name}": entry for group, entries in groups.items() for name, entry in entries.items()}
+
+
 def _require_each_once(params: Params) -> None:
     lists: dict[str, Iterable[object]] = {
         "views": params.views,
         "evaluation.development": params.evaluation.development,
     }
     lists |= {f"generators.{name}.seeds": entry.seeds for name, entry in params.generators.items()}
-    lists |= {f"arms.{name}.seeds": entry.seeds for name, entry in arm_entries(params).items()}
+    lists |= {f"{key}.seeds": entry.seeds for key, entry in _arms_by_key(params).items()}
     for name, values in lists.items():
         given = list(values)
         if len(set(given)) != len(given):
@@ -46,7 +52,7 @@ def _require_each_once(params: Params) -> None:
 
 def _require_cohorts(params: Params) -> None:
     named = {f"generators.{name}.cohort": entry.cohort for name, entry in params.generators.items()}
-    named |= {f"arms.{name}.cohort": entry.cohort for name, entry in arm_entries(params).items()}
+    named |= {f"{key}.cohort": entry.cohort for key, entry in _arms_by_key(params).items()}
     named |= {f"labelling.{name}.images": entry.cohort for name, entry in params.labelling.items() if entry.cohort}
     named |= {f"evaluation.development[{at}]": name for at, name in enumerate(params.evaluation.development)}
     named |= {"evaluation.external": params.evaluation.external, "audit.held_out": params.audit.held_out}
@@ -121,7 +127,7 @@ def _require_external_apart(params: Params) -> None:
     """The external cohort is scored, and used for nothing else; what is scored for choices is not learnt: both leak."""
     external = params.evaluation.external
     generators = {f"generators.{name}.cohort": entry.cohort for name, entry in params.generators.items()}
-    learnt = generators | {f"arms.{name}.cohort": entry.cohort for name, entry in arm_entries(params).items()}
+    learnt = generators | {f"{key}.cohort": entry.cohort for key, entry in _arms_by_key(params).items()}
     learnt |= {f"labelling.{name}.images": entry.cohort for name, entry in params.labelling.items() if entry.cohort}
     uses = learnt | {f"evaluation.development ({name})": name for name in params.evaluation.development}
     uses["audit.held_out"] = params.audit.held_out

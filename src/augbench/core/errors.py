@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class UserError(Exception):
         remedy: str | None = None,
         file: str | Path | None = None,
     ) -> None:
+        self.file = file
         parts = [_printable(what)]
         if got is not None:
             parts.append(f"  got:      {_printable(got)}")
@@ -41,6 +43,18 @@ class UserError(Exception):
             parts.append(f"  file:     {_printable(file)}")
         super().__init__("\n".join(parts))
         self.what = what
+
+    def seen_from(self, folder: Path) -> str:
+        """The message for a reader in `folder`, who may have named a study that is now the present folder."""
+        if self.file is None or Path(self.file).is_absolute() or not _is_path(self.file):
+            return str(self)
+        given, shown = _printable(self.file), _printable(os.path.relpath(self.file, folder))
+        return str(self).removesuffix(given) + shown
+
+
+def _is_path(file: str | Path) -> bool:
+    """Not words such as `frames.csv of cohort 'external'`."""
+    return isinstance(file, Path) or Path(file).exists()
 
 
 def unknown_name(what: str, name: str, known: Sequence[str]) -> UserError:

@@ -130,8 +130,8 @@ class Training(Section):
     validate_every: int = Field(ge=1, description="steps between two rows of the training curve")
     selection: Literal["last", "best"] = Field(
         default="last",
-        description="'last': no arm ever sees a validation label; 'best': the weights with the best score on the "
-        "cohort's validation patients, in every arm",
+        description="'last': no arm ever sees a validation label; 'best': the weights with the highest mean Dice of "
+        "the validation patients of the arm's cohort, in every arm, whatever the primary metric is",
     )
 
 

@@ -149,5 +149,7 @@ def read_study(path: Path = STUDY) -> Study:
         return Study(**content) if isinstance(content, dict) else Study.model_validate(content)
     except (ValidationError, TypeError) as error:
         if isinstance(error, TypeError):
-            raise UserError("names must be text", got=str(error), expected="text keys", file=path) from error
+            raise UserError(
+                "names must be text", got=str(error), expected="text keys", remedy="put the key in quotes", file=path
+            ) from error
         raise invalid_parameter(error, "", list(Study.model_fields), file=path) from error

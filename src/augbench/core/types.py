@@ -36,7 +36,13 @@ class LabelScheme:
         for view, names in self.annotated.items():
             unknown = sorted(set(names) - set(self.structures))
             if unknown:
-                raise UserError(f"view '{view}' annotates unknown structures", got=unknown, expected=self.structures)
+                raise UserError(
+                    f"view '{view}' annotates unknown structures",
+                    got=", ".join(unknown),
+                    expected=", ".join(self.structures),
+                    remedy="correct the name where the dataset states what each view shows, or add the structure",
+                    file="params.yaml",
+                )
 
     @property
     def classes(self) -> int:

@@ -42,10 +42,6 @@ class Dataset(Component):
 
     declared: Mapping[str, Cohort] = Field(alias="cohorts", min_length=1)
 
-    def cohort_names(self) -> list[str]:
-        """The study's cohorts in its order; no image is read or drawn."""
-        return list(self.declared)
-
     @abstractmethod
     def cohorts(self, image_size: int, views: tuple[str, ...], seed: int, bars: Bars = no_bar) -> dict[str, Frames]:
         """Every cohort that the study names, in its order. No patient is in two of them.

@@ -19,6 +19,7 @@ class Metric:
         unit: `mm`, `%`, or empty for a plain number.
         higher_is_better: direction.
         decimals: of a mean; a difference has one more, since it is held against a margin.
+        learnt: mean that shows the task was learnt; None: no mean does.
         margin: half-width of the equivalence band in the score's unit; None: the study states none.
     """
 
@@ -28,6 +29,7 @@ class Metric:
     higher_is_better: bool = True
     decimals: int = 3
     margin: float | None = None
+    learnt: float | None = None
 
     @property
     def name(self) -> str:
@@ -78,15 +80,20 @@ class Metric:
         return self.loss(other, value) <= 0
 
     def too_weak(self, reference: Any) -> bool:
-        """Whether the reference arm itself fails, so that comparing with it says nothing.
-
-        A score without unit of which more is better lies in [0, 1]; below a half the task has not been learnt.
-        """
-        return not words.is_number(reference) or (self.higher_is_better and not self.unit and reference < 0.5)
+        """Whether the reference arm itself fails, so that comparing with it says nothing."""
+        if not words.is_number(reference):
+            return True
+        return self.learnt is not None and self.loss(self.learnt, reference) > 0
 
 
 def from_component(kind: str, component: Any, margins: Mapping[str, float]) -> Metric:
     """The display facts that a score component carries as class variables."""
     return Metric(
-        kind, component.title, component.unit, component.higher_is_better, component.decimals, margins.get(kind)
+        kind,
+        component.title,
+        component.unit,
+        component.higher_is_better,
+        component.decimals,
+        margins.get(kind),
+        component.learnt,
     )

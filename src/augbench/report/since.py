@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from augbench.core.study import Names
 from augbench.report import words
+from augbench.report.display import Display
 from augbench.report.verdicts import qualified
 
 
@@ -52,16 +54,33 @@ class Since:
         """The other arms, in the order of the table."""
         return [arm for arm in self.table["arm"].unique() if arm not in self.unchanged]
 
+    @cached_property
+    def display(self) -> Display:
+        """How keys are shown."""
+        return Display(self.names)
+
     def place(self, view: str, structure: str) -> str:
-        """`4-chamber left ventricle`."""
-        names = self.names
-        return f"{names.views.get(view, view)} {names.structures.get(structure, structure)}"
+        """`4-chamber left ventricle`, or `mean of all`."""
+        return self.display.spoken(view, structure)
+
+    @property
+    def moved(self) -> list[tuple[str, str, str, str]]:
+        """Names of arm and place, old and new verdict, of each row of `verdicts`."""
+        return [
+            (self.display.arm(arm), self.place(view, structure), old, new)
+            for arm, view, structure, old, new in self.verdicts
+        ]
+
+    @property
+    def unchanged_names(self) -> list[str]:
+        """Display names of the arms in which no patient's score differs."""
+        return [self.display.arm(arm) for arm in self.unchanged]
 
 
 def overall_rows(since: Since, metric: str) -> list[dict[str, Any]]:
     """One row of cells per arm: the mean over all views and structures."""
     rows = since.table[(since.table["metric"] == metric) & since.table["overall"]]
-    return [_cells(row) | {"name": since.names.arms.get(row["arm"], row["arm"])} for row in rows.to_dict("records")]
+    return [_cells(row) | {"name": since.display.arm(row["arm"])} for row in rows.to_dict("records")]
 
 
 def structure_rows(since: Since, metric: str, arm: str) -> list[dict[str, Any]]:

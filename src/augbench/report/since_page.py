@@ -24,8 +24,8 @@ def section(since: Since) -> dict[str, Any]:
         "head": since.head,
         "patients": patients(since),
         "notes": list(since.notes),
-        "unchanged": since.unchanged,
-        "verdicts": [(arm, since.place(view, structure), *both) for arm, view, structure, *both in since.verdicts],
+        "unchanged": since.unchanged_names,
+        "verdicts": since.moved,
         "margin": since.margins[first],
         "primary": since.titles[first],
         "forest": [Markup(text) for text in _forest(since, first)],
@@ -34,7 +34,11 @@ def section(since: Since) -> dict[str, Any]:
                 "name": since.titles[metric],
                 "how": how(since, metric),
                 "overall": overall_rows(since, metric),
-                "arms": {arm: rows for arm in since.changed if (rows := structure_rows(since, metric, arm))},
+                "arms": [
+                    (since.display.arm(arm), rows)
+                    for arm in since.changed
+                    if (rows := structure_rows(since, metric, arm))
+                ],
             }
             for metric in since.metrics
         ],

@@ -29,13 +29,12 @@ def print_since(since: Since, console: Console) -> None:
         for arm in since.changed:
             if rows := structure_rows(since, metric, arm):
                 console.print()
-                _print_rows(console, arm, rows)
+                _print_rows(console, since.display.arm(arm), rows)
     if since.unchanged:
         console.print(f"\n{_unchanged(since)}", highlight=False)
     if since.verdicts:
         console.print(f"\n[bold]{_MOVED}[/bold]")
-        for arm, view, structure, old, new in since.verdicts:
-            place = since.place(view, structure)
+        for arm, place, old, new in since.moved:
             console.print(f"  {escape(arm)}, {escape(place)}: {old} -> {new}", highlight=False)
 
 
@@ -62,13 +61,12 @@ def markdown(since: Since) -> str:
         parts.append(_table("arm", overall_rows(since, metric)))
         parts.append(f"{patients(since)}. {how(since, metric)}")
     if since.verdicts:
-        moved = [[arm, since.place(view, structure), old, new] for arm, view, structure, old, new in since.verdicts]
         parts.append(f"**{_MOVED}**")
-        parts.append(markdown_table(["arm", "structure", "base", "head"], moved))
+        parts.append(markdown_table(["arm", "structure", "base", "head"], list(map(list, since.moved))))
     if since.notes:
         parts.append("\n".join(f"- {_plain(note)}" for note in since.notes))
     blocks = [
-        f"**{_plain(arm)}**\n\n{_table('structure', rows)}"
+        f"**{_plain(since.display.arm(arm))}**\n\n{_table('structure', rows)}"
         for metric in since.metrics
         for arm in since.changed
         if (rows := structure_rows(since, metric, arm))
@@ -87,7 +85,7 @@ def _table(first: str, rows: list[dict[str, Any]]) -> str:
 
 
 def _unchanged(since: Since) -> str:
-    return f"No patient's score changed in: {', '.join(since.unchanged)}."
+    return f"No patient's score changed in: {', '.join(since.unchanged_names)}."
 
 
 def _plain(text: str) -> str:

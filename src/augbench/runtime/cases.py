@@ -32,7 +32,13 @@ def read_cases(path: Path, metric: str) -> pd.DataFrame:
         return checked(_read(path, metric), path)
     files = sorted(file for file in path.iterdir() if file.suffix in (".csv", ".json"))
     if not files:
-        raise UserError("the folder holds no scores", got="no .csv and no .json", expected=_FORM, file=path)
+        raise UserError(
+            "the folder holds no scores",
+            got="no .csv and no .json",
+            expected=f"a file for each run: {_FORM}",
+            remedy="name the folder that holds the scores, or a single file",
+            file=path,
+        )
     return pd.concat([checked(_read(file, metric), file).assign(segmenter_seed=file.stem) for file in files])
 
 
@@ -43,7 +49,13 @@ def _read(path: Path, metric: str) -> pd.DataFrame:
             return _nnunet(json.loads(content), metric, path)
         return pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(COLUMNS[:-1], str))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError("file holds no scores", got=error, expected=_FORM, file=path) from error
+        raise UserError(
+            "file holds no scores",
+            got=f"{type(error).__name__}: {error}",
+            expected=_FORM,
+            remedy="name another file, or write the scores in one of these forms",
+            file=path,
+        ) from error
 
 
 def _nnunet(summary: dict[str, Any], metric: str, path: Path) -> pd.DataFrame:
@@ -68,20 +80,32 @@ def checked(table: pd.DataFrame, path: Path | str) -> pd.DataFrame:
     absent = [name for name in ("case", "score") if name not in table.columns]
     if absent or table.empty:
         raise UserError(
-            f"column {' and '.join(absent)} is missing" if absent else "there are no scores",
-            got=", ".join(map(str, table.columns)),
+            _missing(absent) if absent else "there are no scores",
+            got=", ".join(map(str, table.columns)) if absent else "a header without rows",
             expected=_FORM,
-            remedy="name the columns so",
+            remedy="rename the columns" if absent else "add a row for each case",
             file=path,
         )
     try:
         found = table.assign(score=pd.to_numeric(table["score"]))
     except (ValueError, TypeError) as error:
-        raise UserError("a score is not a number", got=error, expected="numbers, or nothing", file=path) from error
+        raise UserError(
+            "a score is not a number",
+            got=error,
+            expected="numbers; an empty cell where a score is undefined",
+            remedy="correct the column score",
+            file=path,
+        ) from error
     for name, default in (("structure", "all"), ("generator_seed", ""), ("segmenter_seed", "0")):
         found[name] = found[name].fillna(default).astype(str) if name in found.columns else default
     if found["case"].isna().any():
-        raise UserError("a score has no case", got="an empty cell", expected="the name of a patient", file=path)
+        raise UserError(
+            "a score has no case",
+            got="an empty cell",
+            expected="the name of a patient in every row",
+            remedy="fill in the column case, or remove the row",
+            file=path,
+        )
     found["case"] = found["case"].astype(str)
     twice = found[found.duplicated(list(COLUMNS[:-1]))]
     if len(twice):
@@ -93,3 +117,7 @@ def checked(table: pd.DataFrame, path: Path | str) -> pd.DataFrame:
             file=path,
         )
     return found[list(COLUMNS)]
+
+
+def _missing(columns: list[str]) -> str:
+    return f"columns {' and '.join(columns)} are missing" if len(columns) > 1 else f"column {columns[0]} is missing"

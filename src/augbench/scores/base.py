@@ -40,6 +40,8 @@ class SegmentationScore(Component):
         unit: `mm`, `%`, or '' for a plain number.
         higher_is_better: direction.
         decimals: digits behind the point that a reader is shown.
+        learnt: mean below which (above, where lower is better) the task has not been learnt, so that a comparison with
+            such an arm says nothing; None: no mean says so.
     """
 
     family: ClassVar[str] = "scores"
@@ -47,6 +49,7 @@ class SegmentationScore(Component):
     unit: ClassVar[str]
     higher_is_better: ClassVar[bool]
     decimals: ClassVar[int]
+    learnt: ClassVar[float | None] = None
 
     def score(self, reference: NDArray[Any], prediction: NDArray[Any], spacing_mm: Spacing = 1.0) -> Score:
         """Score of one structure from two masks of one shape, of any number of dimensions.

@@ -89,9 +89,13 @@ class GeneratorAudit:
     def __init__(self, params: Params, name: str) -> None:
         self._params, self._name = params, name
         self.extractors = {
-            kind: create(FeatureExtractor, kind, options) for kind, options in params.audit.features.items()
+            kind: create(FeatureExtractor, kind, options, entry=f"audit.features.{kind}")
+            for kind, options in params.audit.features.items()
         }
-        self.tests = {kind: create(AuditTest, kind, options) for kind, options in params.audit.metrics.items()}
+        self.tests = {
+            kind: create(AuditTest, kind, options, entry=f"audit.metrics.{kind}")
+            for kind, options in params.audit.metrics.items()
+        }
         self.training, self.held_out = generator_frames(params, name), read_frames(layout.cohort(params.audit.held_out))
         limit = params.audit.frames
         seeds = params.generators[name].seeds
@@ -209,5 +213,5 @@ def network_encoder(params: Params) -> NetworkEncoder:
         )
     arm = arm_named(params, params.audit.network)
     network, _ = load_network(arm, arm.runs[0])
-    segmenter = create(Segmenter, arm.segmenter, arm.segmenter_options)
+    segmenter = create(Segmenter, arm.segmenter, arm.segmenter_options, entry=f"{arm.entry}.segmenter")
     return NetworkEncoder(network, segmenter.encode, normalise, torch_device(params.compute.accelerator))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from typing import Any
 
 from augbench.core.arms import Arm, arms_of
 from augbench.core.component import create
 from augbench.core.errors import UserError
+from augbench.core.layout import STUDY
 from augbench.core.params import PARAMS_FILE, Params
+from augbench.core.study import Study
 from augbench.datasets.base import Dataset
 from augbench.generators.base import Generator
 from augbench.labelling.base import Labelling
@@ -27,9 +30,10 @@ def report_on_study(jobs: int) -> list[str]:
     from augbench.stages.duration import duration
     from augbench.stages.preflight import require_room
 
-    params = read_params()
-    _require_known_arms(params, read_study().targets)
+    params, study = read_params(), read_study()
+    _require_known_arms(params, study.targets)
     check_components(params)
+    require_known_names(params, study)
     need = require_room(params, jobs=jobs)
     arms = arms_of(params)
     trainings = sum(len(arm.runs) for arm in arms)
@@ -51,17 +55,20 @@ def check_components(params: Params, *, build: bool = True) -> None:
     Raises:
         UserError: the first unknown component or wrong parameter, or one that does not fit the others.
     """
-    dataset = create(Dataset, params.dataset.kind, params.dataset.options)
-    generators = {name: create(Generator, entry.kind, entry.options) for name, entry in params.generators.items()}
-    for entry in params.segmenters.values():
-        create(Segmenter, entry.kind, entry.options)
-    for labelling in params.labelling.values():
-        create(Labelling, labelling.kind, labelling.options)
+    dataset = create(Dataset, params.dataset.kind, params.dataset.options, entry="dataset")
+    generators = {
+        name: create(Generator, entry.kind, entry.options, entry=f"generators.{name}")
+        for name, entry in params.generators.items()
+    }
+    for name, entry in params.segmenters.items():
+        create(Segmenter, entry.kind, entry.options, entry=f"segmenters.{name}")
+    for name, labelling in params.labelling.items():
+        create(Labelling, labelling.kind, labelling.options, entry=f"labelling.{name}")
     _check_scores(params)
     _check_audit(params)
     for arm in arms_of(params):
-        create(Segmenter, arm.segmenter, arm.segmenter_options)
-        _check_regime(arm, create(Regime, arm.regime, arm.regime_options))
+        _check_regime(arm, create(Regime, arm.regime, arm.regime_options, entry=f"{arm.entry}.regime"))
+    segmenters = distinct_segmenters(params)
     _check_validation(params, dataset)
     for name, generator in generators.items():
         _check_drawing(name, generator, dataset)
@@ -69,13 +76,16 @@ def check_components(params: Params, *, build: bool = True) -> None:
         classes = dataset.scheme(tuple(params.views)).classes
         for generator in generators.values():
             generator.require(params.image_size, classes, len(params.views))
-        for segmenter in distinct_segmenters(params).values():
+        for segmenter in segmenters.values():
             segmenter.build(classes, params.image_size)
 
 
 def distinct_segmenters(params: Params) -> dict[str, Segmenter]:
     """Every network that some arm trains, once, by its kind and options."""
-    return {segmenter_key(arm): create(Segmenter, arm.segmenter, arm.segmenter_options) for arm in arms_of(params)}
+    return {
+        segmenter_key(arm): create(Segmenter, arm.segmenter, arm.segmenter_options, entry=f"{arm.entry}.segmenter")
+        for arm in arms_of(params)
+    }
 
 
 def segmenter_key(arm: Arm) -> str:
@@ -87,7 +97,7 @@ def _check_scores(params: Params) -> None:
     from augbench.scores.base import SegmentationScore
 
     for name, options in params.evaluation.metrics.items():
-        create(SegmentationScore, name, options)
+        create(SegmentationScore, name, options, entry=f"evaluation.metrics.{name}")
 
 
 def _check_audit(params: Params) -> None:
@@ -95,9 +105,10 @@ def _check_audit(params: Params) -> None:
     from augbench.audit.features.base import FeatureExtractor
 
     for name, options in params.audit.metrics.items():
-        create(AuditTest, name, options)
+        create(AuditTest, name, options, entry=f"audit.metrics.{name}")
     for name, options in params.audit.features.items():
-        if create(FeatureExtractor, name, options).needs_network and params.audit.network is None:
+        features = create(FeatureExtractor, name, options, entry=f"audit.features.{name}")
+        if features.needs_network and params.audit.network is None:
             raise UserError(
                 f"the features '{name}' need a network, and audit.network names none",
                 got="audit.network: null",
@@ -150,9 +161,9 @@ def _check_drawing(name: str, generator: Generator, dataset: Dataset) -> None:
 
 def _require_known_arms(params: Params, targets: Any) -> None:
     """A target that refers to an unknown arm would be found out only by the report."""
-    known = {arm.name for arm in arms_of(params)}
+    known = sorted(arm.name for arm in arms_of(params))
     for target in targets:
-        unknown = sorted({target.arm, *target.others} - known)
+        unknown = sorted({target.arm, *target.others}.difference(known))
         if unknown:
             raise UserError(
                 f"target '{target.name}' refers to an unknown arm",
@@ -160,6 +171,35 @@ def _require_known_arms(params: Params, targets: Any) -> None:
                 expected=", ".join(known),
                 remedy="correct the target, or remove it",
                 file="study.yaml",
+            )
+
+
+def require_known_names(params: Params, study: Study) -> None:
+    """A misspelt display name, colour or floor would change nothing, silently.
+
+    Raises:
+        UserError: the first key that names no view, structure, arm or cohort of the study; says the nearest.
+    """
+    dataset = create(Dataset, params.dataset.kind, params.dataset.options, entry="dataset")
+    structures = dataset.scheme(tuple(params.views)).structures
+    arms = [arm.name for arm in arms_of(params)]
+    for key, given, known, file in (
+        ("names.views", study.names.views, params.views, STUDY),
+        ("names.structures", study.names.structures, structures, STUDY),
+        ("names.arms", study.names.arms, arms, STUDY),
+        ("names.cohorts", study.names.cohorts, list(params.dataset.cohorts), STUDY),
+        ("colours", study.colours, structures, STUDY),
+        ("gate.floors", params.gate.floors, structures, PARAMS_FILE),
+    ):
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], known, n=1)
+            raise UserError(
+                f"'{key}' names something that is not in the study: '{unknown[0]}'",
+                got=", ".join(unknown),
+                expected=", ".join(known),
+                remedy=f"did you mean '{near[0]}'?" if near else "correct the name, or remove the line",
+                file=file,
             )
 
 

@@ -62,7 +62,10 @@ def rules_of(scores: Mapping[str, SegmentationScore], **judged: Any) -> Rules:
 
 def scores_of(metrics: Mapping[str, dict[str, Any]]) -> dict[str, SegmentationScore]:
     """Components by name, from `evaluation.metrics`."""
-    return {name: create(SegmentationScore, name, options) for name, options in metrics.items()}
+    return {
+        name: create(SegmentationScore, name, options, entry=f"evaluation.metrics.{name}")
+        for name, options in metrics.items()
+    }
 
 
 def read_per_patient() -> pd.DataFrame:

@@ -58,7 +58,7 @@ def duration(params: Params, jobs: int) -> Duration:
         jobs: stages at the same time.
     """
     configure(params.compute)
-    dataset = create(Dataset, params.dataset.kind, params.dataset.options)
+    dataset = create(Dataset, params.dataset.kind, params.dataset.options, entry="dataset")
     scheme = dataset.scheme(tuple(params.views))
     step = {key: seconds_per_frame(segmenter, params, scheme) for key, segmenter in distinct_segmenters(params).items()}
     work = _Work(params, cohort_frames(params, dataset, fresh=True), _draw_seconds(params, dataset), step)
@@ -183,7 +183,7 @@ def _fit_seconds(params: Params, classes: int) -> dict[str, float]:
     measured: dict[str, float] = {}
     found = {}
     for name, entry in params.generators.items():
-        generator = create(Generator, entry.kind, entry.options)
+        generator = create(Generator, entry.kind, entry.options, entry=f"generators.{name}")
         key = f"{entry.kind} {generator.model_dump_json()}"
         if key not in measured:
             measured[key] = generator.fit_seconds(

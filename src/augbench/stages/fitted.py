@@ -17,7 +17,7 @@ WEIGHTS = "generator.safetensors"
 def generator_of(params: Params, name: str) -> Generator:
     """The component of an entry of `generators`."""
     entry = params.generators[name]
-    return create(Generator, entry.kind, entry.options)
+    return create(Generator, entry.kind, entry.options, entry=f"generators.{name}")
 
 
 def load_generator(params: Params, name: str, seed: int) -> FittedGenerator:
@@ -34,5 +34,5 @@ def generator_inputs(params: Params, name: str, narrowed: dict[str, str] | None 
 
 def fresh_draw(params: Params) -> Draw | None:
     """Fresh frames of fresh subjects from the dataset behind the cohorts, where it can draw them."""
-    dataset = create(Dataset, params.dataset.kind, params.dataset.options)
+    dataset = create(Dataset, params.dataset.kind, params.dataset.options, entry="dataset")
     return dataset.draw if dataset.can_draw else None

@@ -19,7 +19,7 @@ def run() -> None:
         UserError: params.yaml or a file of the dataset cannot be used, or there is nothing to describe.
     """
     params = read_params()
-    dataset = create(Dataset, params.dataset.kind, params.dataset.options)
+    dataset = create(Dataset, params.dataset.kind, params.dataset.options, entry="dataset")
     console = Console()
     for title, rows in dataset.describe(params.image_size, tuple(params.views), progress).items():
         console.print(_table(title, rows))

@@ -49,7 +49,7 @@ def _inputs(params: Params, entry: LabellingEntry, seed: int | None) -> Inputs:
     narrowed = {}
     if entry.generator is not None:
         narrowed[entry.images] = layout.synthetic(entry.generator, seed).as_posix()
-    if create(Labelling, entry.kind, entry.options).needs_network:
+    if create(Labelling, entry.kind, entry.options, entry=f"labelling.{name}").needs_network:
         narrowed[entry.source] = layout.model(arm_named(params, str(entry.network)).runs[0]).as_posix()
     return Inputs(narrowed)
 
@@ -57,7 +57,7 @@ def _inputs(params: Params, entry: LabellingEntry, seed: int | None) -> Inputs:
 def _label(params: Params, name: str, seed: int | None, checkpoints: Checkpoints | None) -> None:
     entry = params.labelling[name]
     pairs, table, scheme = images_of(entry, seed)
-    labelling = create(Labelling, entry.kind, entry.options)
+    labelling = create(Labelling, entry.kind, entry.options, entry=f"labelling.{name}")
     context = LabelContext(scheme, layout.annotated(entry.source, name, seed), _Network(params, entry).logits)
     labelling.require(table, context)
 

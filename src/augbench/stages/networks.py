@@ -24,4 +24,4 @@ def load_network(arm: Arm, run: Run) -> tuple[Any, list[str]]:
 
 def segmenter_of(arm: Arm) -> Segmenter:
     """The component of the arm's `segmenter`."""
-    return create(Segmenter, arm.segmenter, arm.segmenter_options)
+    return create(Segmenter, arm.segmenter, arm.segmenter_options, entry=f"{arm.entry}.segmenter")

@@ -90,12 +90,15 @@ def family(stage: str) -> str:
 
 def estimate(params: Params, kinds: set[str], jobs: int = 1) -> Need:
     """What stages of the given kinds need; see the module's note on its limits."""
-    dataset = create(Dataset, params.dataset.kind, params.dataset.options)
+    dataset = create(Dataset, params.dataset.kind, params.dataset.options, entry="dataset")
     classes = dataset.scheme(tuple(params.views)).classes
     frames = cohort_frames(params, dataset, fresh="prepare" in kinds)
     frame = 2 * params.image_size**2
     hosted = params.compute.accelerator == "cpu"  # a GPU holds the networks' share in its own memory
-    generators = {name: create(Generator, entry.kind, entry.options) for name, entry in params.generators.items()}
+    generators = {
+        name: create(Generator, entry.kind, entry.options, entry=f"generators.{name}")
+        for name, entry in params.generators.items()
+    }
     fit = max((one.memory_bytes(params.image_size, classes) for one in generators.values()), default=0)
     runs = sum(len(arm.runs) for arm in arms_of(params))
     training = prediction = weights = 0

@@ -25,7 +25,7 @@ def run(params: Params) -> None:
         UserError: a component, a cohort or a mask cannot be used; nothing is written then.
     """
     check_components(params)
-    dataset = create(Dataset, params.dataset.kind, params.dataset.options)
+    dataset = create(Dataset, params.dataset.kind, params.dataset.options, entry="dataset")
     cohorts = dataset.cohorts(params.image_size, tuple(params.views), params.seed, progress)
     require_disjoint_subjects({name: frames.table for name, frames in cohorts.items()})
     # Nothing is learnt from these, and a structure that is missing there is merely not scored.

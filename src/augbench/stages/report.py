@@ -98,12 +98,18 @@ def results(params: Params) -> ReportData:
 def _metrics(params: Params) -> list[Metric]:
     """The scores of the study with their display facts, the primary one first."""
     kinds = sort_by(params.evaluation.metrics, [params.comparison.primary.metric])
-    scores = {kind: create(SegmentationScore, kind, params.evaluation.metrics[kind]) for kind in kinds}
+    scores = {
+        kind: create(SegmentationScore, kind, params.evaluation.metrics[kind], entry=f"evaluation.metrics.{kind}")
+        for kind in kinds
+    }
     return [from_component(kind, score, params.comparison.margins) for kind, score in scores.items()]
 
 
 def _audits(params: Params) -> pd.DataFrame:
-    tests = {name: create(AuditTest, name, options) for name, options in params.audit.metrics.items()}
+    tests = {
+        name: create(AuditTest, name, options, entry=f"audit.metrics.{name}")
+        for name, options in params.audit.metrics.items()
+    }
     documents = {name: read_report_json(layout.audit(name)) for name in params.generators}
     return collect.audit_rows(documents, {name: test.title for name, test in tests.items()})
 

@@ -26,7 +26,10 @@ _SCORE = ["structure", "metric", "value", "reason"]
 
 def scorers(metrics: Kinds) -> dict[str, SegmentationScore]:
     """The components of `evaluation.metrics` by name."""
-    return {name: create(SegmentationScore, name, options) for name, options in metrics.items()}
+    return {
+        name: create(SegmentationScore, name, options, entry=f"evaluation.metrics.{name}")
+        for name, options in metrics.items()
+    }
 
 
 class Scoring:

@@ -171,8 +171,8 @@ def _table(rows: list[StudyState]) -> Any:
 def _result(row: StudyState) -> str:
     if row.difference is None:
         return row.verdict
-    difference, *limits = row.difference
-    found = f"{words.difference(difference)} ({words.interval(*limits)})"
+    difference, low, high = row.difference
+    found = f"{words.difference(difference)} ({words.interval(low, high)})"
     return f"{row.verdict}: {found}".removeprefix(": ")
 
 

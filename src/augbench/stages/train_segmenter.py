@@ -66,7 +66,7 @@ def _train(params: Params, arm: Arm, run: Run, checkpoints: Checkpoints | None) 
     synthetic: Any = np.empty((0, 2, cohort.image_size, cohort.image_size), np.uint8)
     if arm.synthetic is not None:
         synthetic, _, _ = read_shards(layout.synthetic(arm.synthetic, run.generator_seed))
-    regime = create(Regime, arm.regime, arm.regime_options)
+    regime = create(Regime, arm.regime, arm.regime_options, entry=f"{arm.entry}.regime")
     # The segmenter's seed alone: runs of all arms and generators with one seed start alike and draw alike, so that
     # seeds are crossed with arms, as the statistics take them.
     seed = child_seed(params.seed, "train_segmenter", run.segmenter_seed)

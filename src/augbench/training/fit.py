@@ -169,8 +169,9 @@ def fit(
     """Train `network` in place; returns its curve.
 
     Every arm takes exactly `training.steps` optimiser steps, however large its pool. With `selection: last` the final
-    weights remain; with `best` those with the highest Dice on the real validation patients, in synthetic arms too.
-    With `checkpoints` it goes on from the latest and ends in the same weights as one that was never stopped.
+    weights remain; with `best` those with the highest mean Dice of the real validation patients, whatever the study's
+    primary metric is, in synthetic arms too. With `checkpoints` it goes on from the latest and ends in the same weights
+    as one that was never stopped.
 
     Args:
         validation: read with `selection: best` alone.
