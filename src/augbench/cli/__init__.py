@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from augbench.cli.options import Study
+from augbench.cli.options import Study, choose_kernels
 from augbench.cli.results import add_results
 from augbench.cli.stages import add_stages
 from augbench.cli.studies import add_studies
@@ -53,6 +53,7 @@ def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an input error.")] = False,
 ) -> None:
     """Options before the command."""
+    choose_kernels()
 
 
 def main() -> None:
