@@ -10,9 +10,12 @@ import pytest
 from faults.harness import Watched
 from workspace import Workspace, copy_checkout
 
+from augbench.core.kernels import DEFAULT, choose
 from augbench.core.params import Params, read_params
 
 ROOT = Path(__file__).parent.parent
+# Nothing above imports numpy or torch: what tests compute in this process is the same on every machine with AVX2.
+choose(DEFAULT)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -185,6 +185,10 @@ PARAMETERS = {
         edit("compute.accelerator", "cuda"), _not_valid("compute.accelerator"), "did you mean 'gpu'"
     ),
     "threads is 0": _out_of_range("compute.threads", 0),
+    "kernels unknown": Bad(
+        edit("compute.kernels", "portabel"), _not_valid("compute.kernels"), "did you mean 'portable'"
+    ),
+    "kernels are a number": Bad(edit("compute.kernels", 2), _not_valid("compute.kernels"), "'portable' or 'native'"),
     "dataset kind unknown": Bad(edit("dataset.kind", "nunet"), "'nunet' among datasets", "did you mean 'nnunet'"),
     "dataset field out of range": Bad(edit("dataset.channel", -1), _not_valid("datasets.nnunet.channel")),
     "dataset field infinite": Bad(

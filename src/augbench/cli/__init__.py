@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from augbench.cli.options import Study
+from augbench.cli.options import Study, choose_kernels
 from augbench.cli.results import add_results
 from augbench.cli.stages import add_stages
 from augbench.cli.studies import add_studies
@@ -54,6 +54,7 @@ def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an input error.")] = False,
 ) -> None:
     """Options before the command."""
+    choose_kernels()
 
 
 def main() -> None:

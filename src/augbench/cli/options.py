@@ -23,7 +23,15 @@ def _enter(study: Path | None) -> Path | None:
         from augbench.stages.places import enter
 
         enter(study)
+        choose_kernels()
     return study
+
+
+def choose_kernels() -> None:
+    """As the present folder's params.yaml says; before any command imports a numerical library."""
+    from augbench.core.kernels import choose, kernels_of
+
+    choose(kernels_of(Path("params.yaml")))
 
 
 #: A command with this option works in the named folder; its body need not know.

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from augbench.core.component import Section, invalid_parameter
 from augbench.core.errors import UserError
+from augbench.core.kernels import DEFAULT, Kernels
 from augbench.core.yaml_file import load_yaml
 
 PARAMS_FILE = Path("params.yaml")
@@ -193,13 +194,17 @@ class Audit(Section):
 
 
 class Compute(Section):
-    """Where and how wide the networks run. Thread count and precision are part of the result's bytes."""
+    """Where and how wide the networks run. Threads, precision and kernels are part of the result's bytes."""
 
     accelerator: Literal["cpu", "gpu"]
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="bf16: automatic mixed precision")
     threads: int = Field(ge=1, le=256, description="threads a stage uses; results are reproducible for one value")
     deterministic: bool = Field(
         default=True, description="use deterministic kernels alone; a layer that has none on the device is an error"
+    )
+    kernels: Kernels = Field(
+        default=DEFAULT,
+        description="portable: the same bytes on any x86-64 processor with AVX2; native: the fastest code of this one",
     )
     checkpoint_seconds: float = Field(
         default=60, gt=0, le=86400, description="time between two checkpoints of a long task; no part of any result"

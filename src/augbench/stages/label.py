@@ -33,20 +33,19 @@ _BLOCK = 256
 def run(params: Params, name: str, seed: int | None = None) -> None:
     """Label every part of the images that is not finished; with `seed`, that of this seed of the generator alone."""
     require_labelling(params, name)
-    entry = params.labelling[name]
     seeds = {layout.synthetic(name, one).name: one for one in synthetic_set(params, name).parts}
     if seed is not None and seed not in seeds.values():
         raise unknown_name(f"seed in the generator of labelling '{name}':", str(seed), list(seeds))
-    parts = Parts(params, f"label@{name}", layout.SYNTHETIC / name, lambda part: _inputs(params, entry, seeds[part]))
+    parts = Parts(params, f"label@{name}", layout.SYNTHETIC / name, lambda part: _inputs(params, name, seeds[part]))
     for part, checkpoints in parts.unfinished(seeds if seed is None else [str(seed)]):
         _label(params, name, seeds[part], checkpoints)
     if seed is None:
         parts.keep_only(seeds)
 
 
-def _inputs(params: Params, entry: LabellingEntry, seed: int | None) -> Inputs:
+def _inputs(params: Params, name: str, seed: int | None) -> Inputs:
     """A part reads the images of one seed, and the first network of the arm that labels them."""
-    narrowed = {}
+    entry, narrowed = params.labelling[name], {}
     if entry.generator is not None:
         narrowed[entry.images] = layout.synthetic(entry.generator, seed).as_posix()
     if create(Labelling, entry.kind, entry.options, entry=f"labelling.{name}").needs_network:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from augbench.core.artifacts import atomic_folder, parse_yaml, read_bytes, write_bytes, write_text
 from augbench.core.component import invalid_parameter
 from augbench.core.errors import UserError
+from augbench.core.kernels import DEFAULT, kernels_of
 from augbench.core.labelling import MANUAL
 from augbench.core.layout import STUDY
 from augbench.core.params import PARAMS_FILE, Params, parse_params
@@ -94,7 +95,7 @@ def write_study(name: str, like: str, settings: list[str]) -> Written:
     target = root / STUDIES / name
     _require_absent(target)
     made_by = " ".join([f"augbench new {name} --like {like}", *(f"--set {json.dumps(text)}" for text in settings)])
-    text = _params_text(root, base, parse_settings(settings), f"# Made by: {made_by}\n")
+    text = _params_text(root, base, _portable(base, parse_settings(settings)), f"# Made by: {made_by}\n")
     return _write(root, target, base, text)
 
 
@@ -150,6 +151,14 @@ def _require_absent(target: Path) -> None:
             remedy="choose another name, or delete the folder if you do not need it",
             file=target,
         )
+
+
+def _portable(base: Path, settings: list[Setting]) -> list[Setting]:
+    """A new study has no results to remake: it starts with portable kernels, unless the settings say another thing."""
+    given = {setting.key for setting in settings} & {"compute", "compute.kernels"}
+    if given or kernels_of(base / PARAMS_FILE) == DEFAULT:
+        return settings
+    return [Setting("compute.kernels", DEFAULT), *settings]
 
 
 def _params_text(root: Path, base: Path, settings: list[Setting], header: str) -> str:

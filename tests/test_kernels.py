@@ -1,0 +1,149 @@
+"""`compute.kernels`: portable kernels make the bytes of a processor without AVX-512, in every stage."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from augbench.core.kernels import PORTABLE, choose, kernels_of
+from augbench.core.params import parse_params
+from augbench.runtime.fingerprint import key_of
+from augbench.runtime.pipeline import stages
+
+ROOT = Path(__file__).parent.parent
+CHILD = Path(__file__).parent / "kernels_child.py"
+#: An AVX2 processor of another maker than this machine's may be; qemu computes with no instruction of the host's.
+EMULATED = ("qemu-x86_64", "-cpu", "Haswell")
+NATIVE = {name: value for name, value in os.environ.items() if name not in PORTABLE}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put back after the test."""
+    for name in PORTABLE:
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+
+
+def test_portable_sets_every_variable_and_native_removes_what_was_set_before() -> None:
+    choose("portable")
+    assert {name: os.environ.get(name) for name in PORTABLE} == PORTABLE
+    # Set in a shell, or by a parent whose study has portable kernels.
+    choose("native")
+    assert not set(PORTABLE) & set(os.environ)
+
+
+@pytest.mark.parametrize(
+    ("text", "kernels"),
+    [
+        ("compute: {kernels: native}", "native"),
+        ("compute: {kernels: portable}", "portable"),
+        ("compute: {threads: 1}", "portable"),
+        # Not read_params: what is wrong is said once, by the command itself.
+        ("compute: {kernels: [native]}", "portable"),
+        ("compute: native", "portable"),
+        ("- 1", "portable"),
+        ("a: [", "portable"),
+    ],
+)
+def test_the_parameter_is_read_before_anything_else(text: str, kernels: str, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    assert kernels_of(path) == "portable"
+    path.write_text(text, encoding="utf-8")
+    assert kernels_of(path) == kernels
+
+
+WATCH = """
+import os, sys
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name in {"numpy", "scipy", "torch"}:
+            print(name, os.environ.get("NPY_DISABLE_CPU_FEATURES"), flush=True)
+            os._exit(0)
+sys.meta_path.insert(0, Watch())
+from augbench.cli import main
+main()
+"""
+STAGES = [
+    "prepare",
+    "train-generator x",
+    "sample x",
+    "audit x",
+    "train-segmenter x",
+    "develop x",
+    "evaluate",
+    "compare",
+]
+
+
+@pytest.mark.parametrize("kernels", ["portable", "native"])
+@pytest.mark.parametrize("command", [*STAGES, "report"])
+def test_every_stage_chooses_before_a_library_loads(command: str, kernels: str, tmp_path: Path) -> None:
+    text = (ROOT / "studies/smoke/params.yaml").read_text(encoding="utf-8")
+    written = text.replace("kernels: native", f"kernels: {kernels}")
+    (tmp_path / "params.yaml").write_text(written, encoding="utf-8")
+    # The other way round in the shell or in the process that started this one.
+    before = PORTABLE if kernels == "native" else {}
+    first = _run([sys.executable, "-c", WATCH, *command.split()], before, tmp_path)
+    expected = PORTABLE["NPY_DISABLE_CPU_FEATURES"] if kernels == "portable" else None
+    assert first.split(maxsplit=1)[1].strip() == str(expected)
+
+
+def test_the_named_study_decides_not_the_present_folder(tmp_path: Path) -> None:
+    for name, kernels in ((".", "native"), ("other", "portable")):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "params.yaml").write_text(f"compute: {{kernels: {kernels}}}", encoding="utf-8")
+    for words in (["--study", "other", "summary"], ["summary", "--study", "other"]):
+        first = _run([sys.executable, "-c", WATCH, *words], {}, tmp_path)
+        assert first.split(maxsplit=1)[1].strip() == PORTABLE["NPY_DISABLE_CPU_FEATURES"]
+
+
+def test_every_stage_and_every_key_depends_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    portable, native = (
+        parse_params({**content, "compute": {**content["compute"], "kernels": kernels}})
+        for kernels in ("portable", "native")
+    )
+    for stage in stages(portable):
+        assert "compute.kernels" in stage.params, stage.name
+        bare = stage._replace(deps=[])
+        assert key_of(bare, portable) != key_of(bare, native), stage.name
+
+
+def test_they_are_portable_unless_the_study_says_another_thing() -> None:
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    # Provenance and report show all parameters.
+    assert parse_params(content).model_dump()["compute"]["kernels"] == content["compute"]["kernels"]
+    del content["compute"]["kernels"]
+    assert parse_params(content).compute.kernels == "portable"
+
+
+@pytest.fixture(scope="module")
+def portable_bytes() -> Any:
+    return json.loads(_run([sys.executable, str(CHILD)], PORTABLE, ROOT))
+
+
+def _has_avx512() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.is_file() and "avx512f" in cpuinfo.read_text(encoding="utf-8", errors="replace")
+
+
+@pytest.mark.skipif(not _has_avx512(), reason="no AVX-512 here: native kernels are portable ones")
+@pytest.mark.skipif(shutil.which(EMULATED[0]) is None, reason="no qemu-x86_64 to emulate a processor without AVX-512")
+def test_portable_bytes_are_those_of_a_processor_without_avx512(portable_bytes: Any) -> None:
+    emulated = json.loads(_run([*EMULATED, sys.executable, str(CHILD)], {}, ROOT))
+    print("native here:", json.loads(_run([sys.executable, str(CHILD)], {}, ROOT)))
+    assert portable_bytes == emulated
+
+
+def _run(command: list[str], variables: dict[str, str], folder: Path) -> str:
+    environment = NATIVE | variables | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
