@@ -157,7 +157,7 @@ def selection(data: ReportData) -> str:
         return "The weights after the last step are taken: no arm saw a validation label."
     return (
         "The weights with the highest mean Dice of the validation patients of the arm's cohort are taken, whatever the "
-        "primary metric is: every arm, also one that trains on synthetic frames alone, saw these patients' labels."
+        "primary metric is: every arm, also one of synthetic frames alone, saw the labels of those patients."
     )
 
 
