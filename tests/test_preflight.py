@@ -19,20 +19,9 @@ from augbench.datasets.base import Dataset
 from augbench.segmenters.base import Segmenter
 from augbench.stages import duration, preflight
 
-KINDS = (
-    "prepare",
-    "train_generator",
-    "sample",
-    "label",
-    "audit",
-    "train_segmenter",
-    "develop",
-    "evaluate",
-    "compare",
-    "report",
-)
+KINDS = ("prepare", "train_generator", "sample", "audit", "train_segmenter", "develop", "evaluate", "compare", "report")
 #: Peak MiB of the stages of the smoke study and of the default one, where they were last measured.
-SMOKE_PEAKS = dict(zip(KINDS, (825, 762, 742, 852, 887, 878, 887, 150, 259), strict=True))
+SMOKE_PEAKS = dict(zip(KINDS, (825, 762, 742, 852, 887, 878, 887, 150, 259), strict=True)) | {"label": 849}
 DEFAULT_PEAKS = dict(zip(KINDS, (883, 921, 872, 991, 1034, 1081, 1072, 193, 316), strict=True))
 GIB = 2**30
 
@@ -43,6 +32,17 @@ def test_the_estimate_covers_what_was_measured_and_no_more_than_half_again(study
     for kind, peak in peaks.items():
         estimated = preflight.estimate(params, {kind}).memory / 2**20
         assert peak <= estimated <= 1.5 * peak, kind
+
+
+def test_a_labelling_takes_the_disk_of_another_set() -> None:
+    content = read_params(ROOT / "studies/smoke/params.yaml").model_dump()
+    before = preflight.estimate(parse_params(content), {"label"}).disk
+    entry = {"kind": "pseudo", "source": "data/models/real"}
+    content["labelling"] = {"other": entry | {"images": "data/synthetic/pggan"}}
+    made = preflight.estimate(parse_params(content), {"label"}).disk - before
+    assert made == 2 * 2 * 300 * 2 * 32 * 32  # a copy in DVC's cache, two seeds, image and mask
+    content["labelling"]["own"] = entry | {"images": "data/cohort/generator"}
+    assert preflight.estimate(parse_params(content), {"label"}).disk > before + made
 
 
 def test_disk_covers_the_default_run_and_its_copy_in_the_cache() -> None:

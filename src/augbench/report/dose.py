@@ -86,7 +86,7 @@ def _panel(rows: pd.DataFrame, site: str, scale: alt.Scale, width: int, metric: 
         "label:N",
         sort=labels,
         scale=alt.Scale(type="point", domain=labels, padding=0.5),
-        title="synthetic frames per real frame",
+        title=("different " if rows["held"].any() else "") + "synthetic frames per real frame",
         axis=alt.Axis(labelAngle=0, labelLimit=60, labelExpr="split(datum.label, ' ')"),
     )
     # The reference stands in the middle of its category, the sets beside each other in theirs.

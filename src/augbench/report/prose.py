@@ -144,10 +144,10 @@ def _control_audit(data: ReportData, arm: Arm) -> dict[str, str]:
 def shared(data: ReportData) -> str:
     """What all arms have in common."""
     plain = [data.display.arm(arm.name) for arm in data.arms if not arm.augmented]
-    but = f", but for {listed(plain)}, which had none" if plain else ""
+    but = f"; {listed(plain)} had no augmentation" if plain else ""
     return (
-        f"All arms share augmentation{but}{';' if plain else ','} optimiser, batch size, number of optimiser steps and "
-        "the selection of weights."
+        "All arms share augmentation, optimiser, batch size, number of optimiser steps and the selection of weights"
+        f"{but}."
     )
 
 

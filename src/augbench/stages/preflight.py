@@ -28,7 +28,7 @@ MIB = 2**20
 GIB = 2**30
 #: Measured in a stage with hardly any data: the interpreter with the libraries that the stage imports, in MiB.
 _LIBRARIES_MIB = {
-    "prepare": 825, "train_generator": 755, "sample": 665, "label": 785, "audit": 850,
+    "prepare": 825, "train_generator": 755, "sample": 785, "label": 785, "audit": 850,
     "train_segmenter": 880, "develop": 880, "evaluate": 880, "compare": 190, "report": 320,
 }  # fmt: skip
 #: Stages that compute with torch on the device.
