@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -68,9 +69,12 @@ class Parts:
                 if self._is_finished(part, key):
                     print(f"{self._stage}: {part} is kept, its inputs are the same", file=sys.stderr, flush=True)
                     continue
+                start = time.process_time()
                 with checkpoints_of(self._params, self._stage, part, self._inputs(part)) as checkpoints:
                     yield part, checkpoints
-                write_json(self._note(part), {"key": key, "files": _digests(self._folder / part)})
+                took = round(time.process_time() - start, 1)
+                note = {"key": key, "files": _digests(self._folder / part), "core_seconds": took}
+                write_json(self._note(part), note)
 
     def keep_only(self, parts: Iterable[str]) -> None:
         """Remove what is no part any more, such as the folder of a seed that params.yaml no longer lists."""
@@ -87,6 +91,12 @@ class Parts:
 
     def _note(self, part: str) -> Path:
         return FINISHED / f"{self._stage}+{part}.json"
+
+
+def core_seconds() -> dict[str, float]:
+    """Part (`train_segmenter@<arm>+<run>`) -> processor time of all threads; of a resumed one, its last process's."""
+    notes = {path.stem: read_json(path) for path in sorted(FINISHED.glob("*.json"))}
+    return {part: note["core_seconds"] for part, note in notes.items() if "core_seconds" in note}
 
 
 def _digests(folder: Path) -> dict[str, str]:
