@@ -18,7 +18,7 @@ _OWN = sorted(folder.name for folder in (Path(__file__).parent.parent / "templat
 
 def add_studies(app: typer.Typer) -> None:
     """Add a command each."""
-    add(app, PANEL, studies, new, check, plan, repro, dag, inspect, export_frames, clean)
+    add(app, PANEL, studies, new, check, plan, preregister, repro, dag, inspect, export_frames, clean)
 
 
 def studies(
@@ -119,6 +119,18 @@ def plan(
         generator_sd=generator_sd,
         as_json=as_json,
     )
+
+
+def preregister(study: Study = None) -> None:
+    """Fix endpoint, margins, arms, seeds, design and targets before the external patients are scored.
+
+    Writes reports/preregistration.json with a hash of all of them, the date and the git revision; commit it. The report
+    then shows the hash, both dates, and what has changed since. Refused once external scores exist; a registration is
+    never overwritten.
+    """
+    from augbench.stages.preregister import run
+
+    run()
 
 
 def repro(

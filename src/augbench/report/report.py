@@ -13,6 +13,7 @@ from augbench.report.colours import VERDICT_COLOURS
 from augbench.report.data import ReportData
 from augbench.report.distribution import n_outside
 from augbench.report.metric import Metric
+from augbench.report.registration import sentences
 from augbench.report.seeds import several_runs
 from augbench.report.since_page import section
 from augbench.report.templates import environment
@@ -76,6 +77,7 @@ def render(data: ReportData) -> str:
         the_reference=prose.the_reference(data),
         glossary=prose.glossary(data),
         summary=prose.summary(data),
+        registered=sentences(data.registration),
         controls=prose.controls(data),
         selection=prose.selection(data),
         limits=prose.limits(data),
