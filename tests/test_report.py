@@ -440,6 +440,7 @@ def test_numbers_are_written_in_one_form() -> None:
     assert number(np.int64(3), 0) == "3"
     assert interval(-0.01, None) == "–"
     assert [p_value(p) for p in (1e-9, 0.00031, 0.45)] == ["<0.0001", "0.0003", "0.450"]
+    assert significant(-0.0000831) == "−0.0000831"
     assert [significant(value) for value in (0.031, 1, 12.34, 123.4, 5678.0, 0)] == [
         *("0.0310", "1.00", "12.3", "123", "5,678", "0")
     ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import ttest_rel
+from test_report import Page
 from typer.testing import CliRunner
 
 from augbench import verdict
@@ -143,3 +145,47 @@ def test_the_command(files: tuple[Path, Path]) -> None:
     document = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).output)
     assert document["verdict"] == verdict(*files, margin=0.01).word
     assert [row["structure"] for row in document["rows"]] == ["LV", "RV", "mean"]
+
+
+def test_the_page_holds_verdict_figure_table_and_limits(files: tuple[Path, Path], tmp_path: Path) -> None:
+    target = tmp_path / "page.html"
+    shown = CliRunner().invoke(app, ["verdict", *map(str, files), "--margin", "0.01", "--html", str(target)])
+    assert shown.exit_code == 0
+    assert f"wrote {target}" in " ".join(shown.output.split())
+    html = target.read_text(encoding="utf-8")
+    found = Page(html)
+    assert not {"script", "link", "iframe", "object"} & set(found.tags)
+    assert found.loads == []
+    for sentence in verdict(*files, margin=0.01).sentences:
+        assert sentence in found.text
+    assert found.tags.count("svg") == 1
+    assert {"LV", "RV", "mean"} <= set(re.findall(r'<th scope="row" class="w">(\w+)</th>', html))
+    assert "margin fixed in advance: ±0.01" in found.text
+    # As `diff --html` does, it replaces what is there; and the same scores give the same bytes.
+    CliRunner().invoke(app, ["verdict", *map(str, files), "--margin", "0.01", "--html", str(target)])
+    assert target.read_text(encoding="utf-8") == html
+
+
+def test_a_page_of_summaries_names_their_folders_and_the_metric(tmp_path: Path) -> None:
+    for side, shift in (("<b>ours", 0.004), ("theirs", 0.0)):
+        (tmp_path / side).mkdir()
+        table = scores(shift, seed=len(side))
+        (tmp_path / side / "summary.json").write_text(json.dumps(nnunet(table)), encoding="utf-8")
+    paths = [str(tmp_path / side / "summary.json") for side in ("<b>ours", "theirs")]
+    target = tmp_path / "page.html"
+    assert CliRunner().invoke(app, ["verdict", *paths, "--html", str(target)]).exit_code == 0
+    html = target.read_text(encoding="utf-8")
+    assert "&lt;b&gt;ours/summary against theirs/summary" in html
+    assert "Dice: higher is better" in Page(html).text
+    assert "no margin given" in Page(html).text
+
+
+def test_a_page_without_intervals_has_no_figure(tmp_path: Path) -> None:
+    for side in ("a", "b"):
+        scores(cases=5, seed=ord(side)).to_csv(tmp_path / f"{side}.csv", index=False)
+    target = tmp_path / "page.html"
+    arguments = ["verdict", str(tmp_path / "a.csv"), str(tmp_path / "b.csv"), "--html", str(target)]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    found = Page(target.read_text(encoding="utf-8"))
+    assert "No verdict: 5 cases have a score on both sides" in found.text
+    assert "svg" not in found.tags

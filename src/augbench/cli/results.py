@@ -132,6 +132,7 @@ def verdict(
     lower_is_better: Annotated[bool, typer.Option("--lower-is-better", help="For distances and errors.")] = False,
     metric: Annotated[str, typer.Option(help="Which metric of nnU-Net's summary.json.")] = "Dice",
     as_json: EveryNumber = False,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with a forest plot to this file.")] = None,
 ) -> None:
     """Compare two methods by their scores of the same cases; needs no study.
 
@@ -141,8 +142,8 @@ def verdict(
 
     [bold]augbench verdict ours.csv theirs.csv --margin 0.01[/bold]
 
-    [bold]augbench verdict fold_A/summary.json fold_B/summary.json[/bold]
+    [bold]augbench verdict fold_A/summary.json fold_B/summary.json --html verdict.html[/bold]
     """
     from augbench.stages.verdict import run
 
-    run(a, b, margin=margin, lower_is_better=lower_is_better, metric=metric, as_json=as_json)
+    run(a, b, margin=margin, lower_is_better=lower_is_better, metric=metric, as_json=as_json, html=html)

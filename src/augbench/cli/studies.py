@@ -1,4 +1,4 @@
-"""The user's commands about studies: list, make, check and run them."""
+"""The user's commands about studies: list, make, check, plan and run them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from augbench.cli.options import Settings, Study, add
+from augbench.cli.options import EveryNumber, Settings, Study, add
 
 PANEL = "Studies"
 
@@ -18,7 +18,7 @@ _OWN = sorted(folder.name for folder in (Path(__file__).parent.parent / "templat
 
 def add_studies(app: typer.Typer) -> None:
     """Add a command each."""
-    add(app, PANEL, studies, new, check, repro, dag, inspect, export_frames, clean)
+    add(app, PANEL, studies, new, check, plan, preregister, repro, dag, inspect, export_frames, clean)
 
 
 def studies(
@@ -78,6 +78,59 @@ def check(
 
     for line in report_on_study(jobs):
         typer.echo(line)
+
+
+def plan(
+    core_minutes: Annotated[
+        float | None,
+        typer.Option("--core-minutes", min=0.1, help="Budget of the whole study; default: what it costs as it is."),
+    ] = None,
+    patients: Annotated[
+        int | None, typer.Option(min=6, help="Exactly so many external patients; default: as many as now.")
+    ] = None,
+    max_patients: Annotated[
+        int | None, typer.Option("--max-patients", min=6, help="At most so many, as far as the budget goes.")
+    ] = None,
+    generator_sd: Annotated[
+        float | None,
+        typer.Option(
+            "--generator-sd", min=0, help="SD of a generator seed's effect on the mean, in place of what was found."
+        ),
+    ] = None,
+    as_json: EveryNumber = False,
+    study: Study = None,
+) -> None:
+    """Find the numbers of seeds and patients that decide the primary endpoint best for a budget.
+
+    Reads the results of a finished study or of a pilot: how much patients, generator seeds, segmenter seeds and single
+    trainings vary, and what each of them costs. Shows the best designs beside the present one, the width of the 95%
+    interval to expect, which margin and which difference would be decided, and what limits the decision.
+
+    [bold]augbench plan --core-minutes 130 --max-patients 100[/bold]
+
+    [bold]augbench plan --study studies/pilot --json[/bold]
+    """
+    from augbench.stages.plan import run
+
+    run(
+        core_minutes=core_minutes,
+        patients=patients,
+        max_patients=max_patients,
+        generator_sd=generator_sd,
+        as_json=as_json,
+    )
+
+
+def preregister(study: Study = None) -> None:
+    """Fix endpoint, margins, arms, seeds, design and targets before the external patients are scored.
+
+    Writes reports/preregistration.json with a hash of all of them, the date and the git revision; commit it. The report
+    then shows the hash, both dates, and what has changed since. Refused once external scores exist; a registration is
+    never overwritten.
+    """
+    from augbench.stages.preregister import run
+
+    run()
 
 
 def repro(

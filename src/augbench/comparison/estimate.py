@@ -102,12 +102,7 @@ class Estimate:
         differences = np.asarray(sum(part.per_patient() for part in parts))
         of_generators, generators_known = generators(parts)
         of_segmenters, segmenters_known = segmenters(parts)
-        runs = trainings(parts)
-        shares = [patients(differences), *of_generators, *of_segmenters]
-        if runs is not None:
-            # Both kinds of seeds' shares hold the runs' own; it is counted once.
-            seeds = [*_without(of_generators, runs.value), *_without(of_segmenters, runs.value)]
-            shares = [shares[0], *seeds, runs]
+        shares = [patients(differences), *_seeds(of_generators, of_segmenters, trainings(parts))]
         unknown = (GENERATOR_SEEDS, generators_known), (SEGMENTER_SEEDS, segmenters_known)
         return cls(
             np.asarray(differences.mean(axis=-1)),
@@ -115,6 +110,13 @@ class Estimate:
             tuple(shares),
             tuple(name for name, known in unknown if not known),
         )
+
+    @classmethod
+    def expected(
+        cls, n: int, patients: Share, generators: Sequence[Share], segmenters: Sequence[Share], runs: Share | None
+    ) -> Estimate:
+        """Of a study that is yet to be made, with mean 0: shares as `of` would find them (`plan`)."""
+        return cls(np.zeros_like(patients.value), n, (patients, *_seeds(generators, segmenters, runs)))
 
     def shares(self, added: Mapping[str, int] | None = None) -> dict[str, Array]:
         """Source -> its part of the mean's variance (...); with more levels of a source, as far as these tell."""
@@ -147,6 +149,13 @@ class Estimate:
         """The longest list of a source; single trainings come with segmenter seeds."""
         wanted = SEGMENTER_SEEDS if source == TRAININGS else source
         return max((share.sources[wanted][1] for share in self.parts if wanted in share.sources), default=0)
+
+
+def _seeds(of_generators: Sequence[Share], of_segmenters: Sequence[Share], runs: Share | None) -> list[Share]:
+    """Both kinds of seeds hold the single trainings' own share; it is counted once."""
+    if runs is None:
+        return [*of_generators, *of_segmenters]
+    return [*_without(of_generators, runs.value), *_without(of_segmenters, runs.value), runs]
 
 
 def _without(shares: Sequence[Share], runs: Array) -> list[Share]:

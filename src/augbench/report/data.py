@@ -23,6 +23,7 @@ from augbench.core.tables import (
 )
 from augbench.report.display import Display
 from augbench.report.metric import Metric
+from augbench.report.registration import Registration
 from augbench.report.rows import overall, records, sort_by
 from augbench.report.targets import Judge, Judged, flags
 
@@ -82,6 +83,7 @@ class ReportData:
         cohorts: patients and frames of every cohort.
         sheets: name -> PNG of `sheets.contact_sheet`.
         examples: PNG of `sheets.example_segmentations`.
+        registration: what was fixed before external scores existed; None: nothing was.
         since: differences from a base revision; None: no section.
 
     Raises:
@@ -109,6 +111,7 @@ class ReportData:
     cohorts: pd.DataFrame = field(default_factory=partial(empty, "cohorts"))
     sheets: Mapping[str, bytes] = field(default_factory=dict)
     examples: bytes | None = None
+    registration: Registration | None = None
     since: Since | None = None
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from augbench.report.data import ReportData
 from augbench.report.distribution import n_outside
 from augbench.report.dose import dosed_arms
 from augbench.report.metric import Metric
+from augbench.report.registration import sentences
 from augbench.report.seeds import several_runs
 from augbench.report.since_page import section
 from augbench.report.templates import environment
@@ -79,6 +80,7 @@ def render(data: ReportData) -> str:
         the_reference=prose.the_reference(data),
         glossary=prose.glossary(data),
         summary=prose.summary(data),
+        registered=sentences(data.registration),
         controls=prose.controls(data),
         shared=prose.shared(data),
         selection=prose.selection(data),

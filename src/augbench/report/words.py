@@ -54,6 +54,8 @@ def significant(value: Any, digits: int = 3) -> str:
         return NOTHING
     if value == 0 or abs(value) >= 1000:
         return f"{value:,.0f}".replace("-", _MINUS)
+    if abs(value) < 1e-4:  # where `g` would change to powers of ten
+        return f"{value:.{digits - 1 - math.floor(math.log10(abs(value)))}f}".replace("-", _MINUS)
     # `#` keeps closing zeros, so that 0.0310 stands as exact as 0.0332 beside it.
     return f"{value:#.{digits}g}".rstrip(".").replace("-", _MINUS)
 

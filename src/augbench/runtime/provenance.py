@@ -8,6 +8,7 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -54,8 +55,14 @@ def _write(stage: str, seconds: float, core_seconds: float) -> None:
         "seconds": round(seconds, 1),
         "core_seconds": round(core_seconds, 1),
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "ended": now(),
     }
     write_json(_FOLDER / f"{stage.replace('/', '-')}.json", row)
+
+
+def now() -> str:
+    """Date and time in UTC to the second, ISO 8601: `2026-11-25T02:03:47+00:00`."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def collect() -> dict[str, Any]:

@@ -57,19 +57,24 @@ def duration(params: Params, jobs: int) -> Duration:
     Args:
         jobs: stages at the same time.
     """
-    configure(params.compute)
-    dataset = create(Dataset, params.dataset.kind, params.dataset.options, entry="dataset")
-    scheme = dataset.scheme(tuple(params.views))
-    step = {key: seconds_per_frame(segmenter, params, scheme) for key, segmenter in distinct_segmenters(params).items()}
-    work = _Work(params, cohort_frames(params, dataset, fresh=True), _draw_seconds(params, dataset), step)
-    fits = _fit_seconds(params, scheme.classes)
+    work, fits = probe(params)
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     at_once = max(min(jobs, processors // params.compute.threads), 1)
     wall = work.alone() + max(work.parallel(fits) / at_once, work.longest_chain(fits))
     return Duration(_RANGE[0] * wall, _RANGE[1] * wall)
 
 
-class _Work:
+def probe(params: Params) -> tuple[Work, dict[str, float]]:
+    """What the study takes here, by a few real training steps; and the seconds of one fit of each generator."""
+    configure(params.compute)
+    dataset = create(Dataset, params.dataset.kind, params.dataset.options, entry="dataset")
+    scheme = dataset.scheme(tuple(params.views))
+    step = {key: seconds_per_frame(segmenter, params, scheme) for key, segmenter in distinct_segmenters(params).items()}
+    work = Work(params, cohort_frames(params, dataset, fresh=True), _draw_seconds(params, dataset), step)
+    return work, _fit_seconds(params, scheme.classes)
+
+
+class Work:
     """What a study does, in seconds of one process.
 
     Args:
@@ -90,24 +95,38 @@ class _Work:
     def parallel(self, fits: dict[str, float]) -> float:
         """Of all other stages, given the seconds of one fit of each generator."""
         entries = self._params.generators
-        made = sum(len(entry.seeds) * (fits[name] + self._sample(fits[name])) for name, entry in entries.items())
-        audited = min(self._params.audit.frames, self._params.sampling.frames) + self._frames // 2
-        audit = sum(len(entry.seeds) for entry in entries.values()) * audited * _AUDITED * self._typical
+        made = sum(len(entry.seeds) * self.generator_seed(fits[name]) for name, entry in entries.items())
         develop = len(self._params.evaluation.development) * self._scoring()
         arms = arms_of(self._params)
-        trained = sum(len(arm.runs) * self._train(segmenter_key(arm)) for arm in arms)
+        trained = sum(len(arm.runs) * self.training(segmenter_key(arm)) for arm in arms)
         labelling = self._params.labelling
         labelled = sum(labelled_frames(self._params, name, self._frames) for name in labelling) * _AUDITED
         stages = 3 * len(entries) + len(labelling) + len(arms) + len(self._params.evaluation.development)
-        return made + labelled * self._typical + audit + develop + trained + stages * _START_SECONDS
+        return made + labelled * self._typical + develop + trained + stages * _START_SECONDS
+
+    def generator_seed(self, fit: float) -> float:
+        """Of a generator seed's fit of so many seconds, its frames and their audit."""
+        audited = min(self._params.audit.frames, self._params.sampling.frames) + self._frames // 2
+        return fit + self._sample(fit) + audited * _AUDITED * self._typical
+
+    def training(self, segmenter: str) -> float:
+        """Of one training of a segmenter (`check.segmenter_key`)."""
+        return self._params.training.steps * self._params.training.batch_size * self._step[segmenter]
+
+    @property
+    def scored_frame(self) -> float:
+        """Of one frame scored by one network."""
+        return _SCORED * self._typical
+
+    @property
+    def scored_cohort(self) -> float:
+        """Of a cohort of usual size scored by one network."""
+        return self._frames / len(self._params.dataset.cohorts) * self.scored_frame
 
     def longest_chain(self, fits: dict[str, float]) -> float:
         """Of stages that wait for one another: a fit, its frames, a training on them."""
         chains = [fit + self._sample(fit) for fit in fits.values()]
-        return max(chains, default=0.0) + max(map(self._train, self._step)) + 3 * _START_SECONDS
-
-    def _train(self, segmenter: str) -> float:
-        return self._params.training.steps * self._params.training.batch_size * self._step[segmenter]
+        return max(chains, default=0.0) + max(map(self.training, self._step)) + 3 * _START_SECONDS
 
     def _sample(self, fit: float) -> float:
         frame = _SAMPLED * self._typical if fit else self._draw
@@ -115,8 +134,7 @@ class _Work:
 
     def _scoring(self) -> float:
         runs = sum(len(arm.runs) for arm in arms_of(self._params))
-        cohorts = len(self._params.dataset.cohorts)
-        return runs * self._frames / cohorts * _SCORED * self._typical
+        return runs * self.scored_cohort
 
 
 def seconds_per_frame(segmenter: Segmenter, params: Params, scheme: LabelScheme) -> float:

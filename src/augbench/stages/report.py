@@ -32,6 +32,7 @@ from augbench.runtime.parts import parts_of
 from augbench.scores.base import SegmentationScore
 from augbench.stages import sheets
 from augbench.stages.examples import ABOUT, EXAMPLE_COLUMNS
+from augbench.stages.preregister import registration
 
 _IDENTITY = ("generator_seed", "segmenter_seed", "subject_id")
 #: Frames in a row of a contact sheet.
@@ -123,9 +124,11 @@ def _collect(params: Params) -> ReportData:
     """Tables and pictures. No cohort is read: other stages laid their frames aside for the report."""
     about = read_json(layout.PREDICTIONS / ABOUT)
     data = replace(results(params), views=about["views"], structures=about["structures"])
+    facts = _provenance(params, data)
     return replace(
         data,
-        provenance=_provenance(params, data),
+        provenance=facts,
+        registration=registration(params, facts),
         cohorts=collect.cohort_rows(
             read_report_table(layout.COHORT_SIZES, tables.COHORT_COLUMNS, text=tables.COHORT_COLUMNS[:3])
         ),

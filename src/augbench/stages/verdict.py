@@ -12,6 +12,7 @@ import pandas as pd
 from augbench.comparison.pairs import cells, with_overall
 from augbench.comparison.rows import Endpoint, Row, Rules, conclude, frame
 from augbench.comparison.unit import require_per_patient
+from augbench.core.artifacts import write_text
 from augbench.core.errors import UserError
 from augbench.core.tables import COMPARISON_COLUMNS
 from augbench.report.verdict_text import lines
@@ -90,9 +91,16 @@ def verdict(
     return Verdict(frame(rows, COMPARISON_COLUMNS), detectable, tuple(said))
 
 
-def run(a: Path, b: Path, *, as_json: bool, **options: Any) -> None:
-    """Print the verdict: a row a structure, then the sentences; or JSON."""
+def run(a: Path, b: Path, *, as_json: bool, html: Path | None = None, **options: Any) -> None:
+    """Print the verdict: a row a structure, then the sentences; or JSON. With `html` also write a page."""
     found = verdict(a, b, **options)
+    if html is not None:
+        from augbench.report.verdict_page import Sides, page
+
+        names = _names(a, b)
+        of_nnunet = options["metric"] if a.suffix == ".json" or a.is_dir() else SCORE
+        sides = Sides(*names, of_nnunet, options["margin"], options["lower_is_better"])
+        write_text(html, page(found.table, found.sentences, sides))
     if as_json:
         print(json.dumps(found.document(), indent=2, allow_nan=False))
         return
@@ -101,6 +109,13 @@ def run(a: Path, b: Path, *, as_json: bool, **options: Any) -> None:
     from augbench.report.verdict_text import print_verdict
 
     print_verdict(found.table, found.sentences, Console())
+    if html is not None:
+        print(f"\nwrote {html}")
+
+
+def _names(a: Path, b: Path) -> tuple[str, str]:
+    """File names without their ending; where they are the same, as of two summaries, with their folder."""
+    return (a.stem, b.stem) if a.stem != b.stem else (f"{a.parent.name}/{a.stem}", f"{b.parent.name}/{b.stem}")
 
 
 def _table(given: pd.DataFrame | Path | str, metric: str) -> pd.DataFrame:
