@@ -54,6 +54,6 @@ def require_frames(wanted: int, sampled: int) -> None:
             "regime asks for more frames than were sampled",
             got=f"{sampled} synthetic frames",
             expected=f"at least {wanted}",
-            remedy=f"raise sampling.frames to {wanted}, or lower the arm's synthetic_per_real",
+            remedy=f"raise sampling.frames to {wanted}, or let the arm's regime ask for fewer",
             file="params.yaml",
         )

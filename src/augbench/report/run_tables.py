@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from augbench.report import words
@@ -44,7 +45,7 @@ def stage_table(stages: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def processor_seconds(stage: dict[str, Any]) -> float:
+def processor_seconds(stage: Mapping[str, Any]) -> float:
     """Over all threads; the wall time in a row of a time when that was all that was noted."""
     return float(stage.get("core_seconds", stage["seconds"]))
 
