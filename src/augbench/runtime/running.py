@@ -20,7 +20,8 @@ STARTED_BY = "AUGBENCH_REPRO"
 def registered(stage: str) -> Iterator[None]:
     """Within, this process runs `stage`; waits while another process of this workspace does.
 
-    That happens if `dvc repro` was killed alone: its stage goes on without it.
+    That is one which makes a part of the stage for the same run, or, if `dvc repro` was killed alone, the stage that
+    goes on without it.
     """
     _FOLDER.mkdir(parents=True, exist_ok=True)
     with (_FOLDER / f"{stage.replace('/', '-')}.json").open("a+", encoding="utf-8") as stream:
@@ -29,7 +30,7 @@ def registered(stage: str) -> Iterator[None]:
         except BlockingIOError:
             stream.seek(0)
             print(
-                f"{stage}: waits for a process of a killed run that still does this: {stream.read().strip()}",
+                f"{stage}: waits for the process that is at work on it: {stream.read().strip()}",
                 file=sys.stderr,
                 flush=True,
             )
