@@ -35,6 +35,6 @@ smoke: setup  ## the smoke study in a scratch copy of this checkout
 repro: setup  ## the whole study as params.yaml says; results in reports/report.html
 	$(BIN)/augbench repro --jobs $(JOBS)
 
-MADE := cohort generators synthetic models predictions scores sheets
+MADE := cohort generators synthetic models pictures predictions scores sheets
 clean:  ## remove what the stages of all studies made; reports stay
 	rm -rf .augbench studies/*/.augbench $(foreach name,$(MADE),data/$(name) studies/*/data/$(name))

@@ -201,6 +201,24 @@ def test_nothing_of_another_study_is_said(study: Path) -> None:
     assert OTHERS.findall(summary.summary_json()) == []
 
 
+def test_frames_stay_out_of_reports_unless_the_study_shows_them(study: Path) -> None:
+    withheld = {path.name for path in (study / layout.PICTURES).iterdir()}
+    assert "examples.png" in withheld
+    assert any(name.startswith("sheet-patients") for name in withheld)
+    assert "Pictures of frames are withheld" in _page(study)
+    assert "base64," not in _page(study)
+    assert list((study / layout.REPORTS).rglob("*.png")) == []
+    words = (study / layout.STUDY).read_text(encoding="utf-8")
+    try:
+        write_text(layout.STUDY, words + "pictures: shown\n")
+        report.run(_params())
+        assert {path.name for path in (study / layout.FIGURES).glob("*.png")} == withheld
+        assert "base64," in _page(study)
+    finally:
+        write_text(layout.STUDY, words)
+        report.run(_params())
+
+
 def test_the_report_has_no_words_of_a_study_in_it() -> None:
     """Neither a template nor a text in the code, whatever the study; docstrings may give examples."""
     package = Path(report.__file__).parent.parent / "report"

@@ -18,6 +18,7 @@ _OUTPUTS = (
     "data/generators",
     "data/synthetic",
     "data/models",
+    "data/pictures",
     "data/predictions",
     "data/scores",
     "data/sheets",

@@ -16,6 +16,8 @@ REPORTS = Path("reports")
 LOCK = Path("dvc.lock")
 STUDY = Path("study.yaml")
 FIGURES = REPORTS / "figures"
+#: Contact sheets and examples; those of studies with `pictures: shown` stand in reports/ as well.
+PICTURES = Path("data/pictures")
 #: Git-ignored working state: checkpoints, locks, provenance of the last run of each stage.
 STATE = Path(".augbench")
 

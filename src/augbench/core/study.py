@@ -13,6 +13,8 @@ from augbench.core.layout import STUDY
 from augbench.core.yaml_file import load_yaml
 
 Quartiles = Annotated[tuple[float, float, float], Field(description="median, lower and upper quartile")]
+#: The value of `pictures` with which frames may stand in reports/.
+SHOWN = "shown"
 Colour = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
 
 
@@ -114,6 +116,8 @@ class Study(Section):
         question: what the study asks, in a sentence.
         modality: of the images, such as `cardiac MR`.
         grey_scale: what the grey levels mean.
+        pictures: `shown`: frames of patients and of generators stand in reports/, which git keeps; `withheld`: they
+            stay in data/pictures, which git does not keep. Nothing is shown unless the study says so.
         colours: structure -> colour; others come from the palette.
         notes: limits of the study, in sentences.
     """
@@ -126,6 +130,7 @@ class Study(Section):
     names: Names = Field(default_factory=Names)
     colours: dict[str, Colour] = Field(default_factory=dict)
     grey_scale: str = ""
+    pictures: Literal["shown", "withheld"] = "withheld"
     notes: list[str] = Field(default_factory=list)
     references: list[Reference] = Field(default_factory=list)
 

@@ -156,7 +156,7 @@ def selection(data: ReportData) -> str:
     if data.selection == "last":
         return "The weights after the last step are taken: no arm saw a validation label."
     return (
-        "The weights with the highest mean Dice of the validation patients of the arm's cohort are taken, whatever the "
+        "The weights that overlap most with the masks of the arm cohort's validation patients are taken, whatever the "
         "primary metric is: every arm, also one of synthetic frames alone, saw the labels of those patients."
     )
 

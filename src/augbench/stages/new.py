@@ -54,7 +54,7 @@ _IGNORED = (
     "/.augbench/\n"
     + "".join(
         f"/data/{name}/\n"
-        for name in ("cohort", "generators", "synthetic", "models", "predictions", "scores", "sheets")
+        for name in ("cohort", "generators", "synthetic", "models", "pictures", "predictions", "scores", "sheets")
     )
     + "*.tmp\n"
 )

@@ -22,7 +22,7 @@ from augbench.stages.installed import augbench_version
 REGISTRATION = layout.REPORTS / "preregistration.json"
 #: Sections of params.yaml that decide the external scores or what is concluded from them. The others do not (`gate`,
 #: `compute`), or look at no external patient (`audit`).
-_SECTIONS = ("seed", "dataset", "image_size", "views", "generators", "sampling", "labelling", "label_source", "arms",
+_SECTIONS = ("seed", "dataset", "image_size", "views", "generators", "sampling", "labelling", "arms",
              "training", "augmentation", "comparison")  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from augbench.core.artifacts import atomic_folder, read_array, read_csv, read_js
 from augbench.core.component import create
 from augbench.core.params import Params
 from augbench.core.reports import read_report_json, read_report_table, write_report_json
-from augbench.core.study import read_study
+from augbench.core.study import SHOWN, read_study
 from augbench.core.types import Pairs
 from augbench.report import collect
 from augbench.report.data import ReportData
@@ -40,17 +40,24 @@ _COLUMNS = 3
 
 
 def run(params: Params) -> None:
-    """Draw the figures into reports/figures and write the page."""
+    """Draw the figures into reports/figures, pictures of frames into data/pictures, and write the page."""
     data = _collect(params)
     with atomic_folder(layout.FIGURES) as folder:
         for name, panels in figures(data).items():
             for number, svg in enumerate(panels):
                 write_text(folder / f"{name}-{number}.svg", svg)
-        for name, png in data.sheets.items():
-            write_bytes(folder / f"sheet-{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}.png", png)
-        if data.examples:
-            write_bytes(folder / "examples.png", data.examples)
+        if data.study.pictures == SHOWN:
+            _write_pictures(data, folder)
+    with atomic_folder(layout.PICTURES) as folder:
+        _write_pictures(data, folder)
     _write_page(data)
+
+
+def _write_pictures(data: ReportData, folder: Path) -> None:
+    for name, png in data.sheets.items():
+        write_bytes(folder / f"sheet-{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}.png", png)
+    if data.examples:
+        write_bytes(folder / "examples.png", data.examples)
 
 
 def write_page(params: Params, since: Since | None = None) -> None:
@@ -61,7 +68,8 @@ def write_page(params: Params, since: Since | None = None) -> None:
 def _write_page(data: ReportData) -> None:
     # Not DVC outputs: they hold clock times (docs/decisions/0006-provenance.md).
     write_report_json(layout.PROVENANCE, data.provenance)
-    write_text(layout.REPORT, render(data))
+    shown = data if data.study.pictures == SHOWN else replace(data, sheets={}, examples=None)
+    write_text(layout.REPORT, render(shown))
 
 
 def results(params: Params) -> ReportData:
