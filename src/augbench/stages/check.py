@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from augbench.core.arms import Arm, arms_of
@@ -62,6 +63,7 @@ def check_components(params: Params, *, build: bool = True) -> None:
     for arm in arms_of(params):
         create(Segmenter, arm.segmenter, arm.segmenter_options)
         _check_regime(arm, create(Regime, arm.regime, arm.regime_options))
+    _check_opponents({arm.name: arm for arm in arms_of(params)})
     _check_validation(params, dataset)
     for name, generator in generators.items():
         _check_drawing(name, generator, dataset)
@@ -119,6 +121,29 @@ def _check_regime(arm: Arm, regime: Regime) -> None:
         remedy=f"move the arm to arms.{place}, or choose another regime",
         file=PARAMS_FILE,
     )
+
+
+def _check_opponents(arms: Mapping[str, Arm]) -> None:
+    """Arms that are compared differ in their network or in what it learns from: of both, no row could tell which."""
+    for arm in arms.values():
+        if not arm.against:
+            continue
+        other = arms[arm.against]
+        if segmenter_key(arm) != segmenter_key(other) and _learns(arm) != _learns(other):
+            raise UserError(
+                f"arm '{arm.name}' differs from '{other.name}', which it is compared with, in its network and in its "
+                "frames",
+                got=f"segmenter {segmenter_key(arm)}",
+                expected=f"the segmenter of '{other.name}', or in 'against' an arm of arms.patients with its own",
+                remedy=f"add an arm like '{other.name}' with this segmenter to arms.patients, and name it in "
+                f"arms.{arm.name}.against",
+                file=PARAMS_FILE,
+            )
+
+
+def _learns(arm: Arm) -> tuple[object, ...]:
+    """What an arm learns from."""
+    return arm.cohort, arm.regime, arm.regime_options, arm.synthetic, arm.augmented
 
 
 def _check_validation(params: Params, dataset: Dataset) -> None:
