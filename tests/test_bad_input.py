@@ -126,10 +126,10 @@ PARAMETERS = {
     "role unknown": Bad(edit(f"{_ARM}.role", "studid"), _not_valid(f"{_ARM}.role"), "did you mean 'studied'"),
     "regime unknown": Bad(edit(f"{_ARM}.regime.kind", "mixd"), "'mixd' among regimes", "did you mean 'mixed'"),
     "regime without a generator's frames": Bad(
-        edit(f"{_REAL}.regime", {"kind": "synthetic"}), "arm 'real' has no generator", "arms.generated"
+        edit(f"{_REAL}.regime", {"kind": "synthetic"}), "arm 'real' has no synthetic frames", "arms.generated"
     ),
     "regime that leaves the generator out": Bad(
-        edit(f"{_ARM}.regime", {"kind": "real"}), "arm 'pggan-synthetic' has a generator", "arms.patients"
+        edit(f"{_ARM}.regime", {"kind": "real"}), "arm 'pggan-synthetic' has synthetic frames", "arms.patients"
     ),
     "synthetic regime with a parameter": Bad(
         edit(f"{_ARM}.regime", {"kind": "synthetic", "dose": 1}),
@@ -332,7 +332,8 @@ COMMANDS = {
     "generator unknown": (["train-generator", "pgan"], _nothing, r"no generator 'pgan'[\s\S]*did you mean 'pggan'"),
     "generator that escapes": (["sample", "../x"], _nothing, "no generator '../x'"),
     "audit of an unknown generator": (["audit", "pgan"], _nothing, "no generator 'pgan'"),
-    "frames of an unknown generator": (["export-frames", "pgan", "0"], _nothing, "no generator 'pgan'"),
+    "frames of an unknown labelling": (["export-frames", "pgan", "0"], _nothing, "no labelling 'pgan'"),
+    "masks of an unknown labelling": (["label", "pgan"], _nothing, "no labelling 'pgan'"),
     "choices on an unknown cohort": (["develop", "external"], _nothing, "not made on cohort 'external'"),
     "study unknown": (["new", "mine", "--like", "smok"], _nothing, r"no study 'smok'[\s\S]*did you mean 'smoke'"),
     "study that escapes": (["new", "mine", "--like", "../params"], _nothing, r"no study '../params'"),

@@ -87,11 +87,11 @@ def _require_arms(params: Params) -> None:
         )
     if params.audit.network is not None:
         require_known("audit.network", params.audit.network, params.arms.patients, "an arm of arms.patients")
-    _require_fair(params, references[0])
+    _require_opponents(params, references[0])
 
 
-def _require_fair(params: Params, reference: str) -> None:
-    """Arms that are compared differ in their network or in what it learnt from: of both, no row could tell which."""
+def _require_opponents(params: Params, reference: str) -> None:
+    """Whom an arm is compared with; that both may be compared is for `stages.check` to say, which knows networks."""
     entries = arm_entries(params)
     for name in (reference, params.comparison.primary.arm):
         if entries[name].against is not None:
@@ -102,25 +102,11 @@ def _require_fair(params: Params, reference: str) -> None:
                 f"remove arms.{name}.against",
             )
     for name, entry in entries.items():
-        if name == reference:
+        if entry.against is None:
             continue
-        if entry.against is not None:
-            require_known(f"arms.{name}.against", entry.against, params.arms.patients, "an arm of arms.patients")
-        other = entry.against or reference
-        if other == name:
+        require_known(f"arms.{name}.against", entry.against, params.arms.patients, "an arm of arms.patients")
+        if entry.against == name:
             raise inconsistent(f"arm '{name}' is compared with itself", name, "another arm", "correct 'against'")
-        if entry.segmenter != entries[other].segmenter and _learns(entry) != _learns(entries[other]):
-            raise inconsistent(
-                f"arm '{name}' differs from '{other}', which it is compared with, in its network and in its frames",
-                f"segmenter {entry.segmenter.kind} {entry.segmenter.options or ''}".rstrip(),
-                f"the segmenter of '{other}', or an arm of arms.patients with the same segmenter in 'against'",
-                f"add an arm like '{other}' with this segmenter to arms.patients, and name it in arms.{name}.against",
-            )
-
-
-def _learns(entry: ArmEntry) -> dict[str, object]:
-    """What an arm learns from."""
-    return entry.model_dump(exclude={"role", "segmenter", "seeds", "against"})
 
 
 def _require_external_apart(params: Params) -> None:

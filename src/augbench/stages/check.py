@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from augbench.core.arms import Arm, arms_of
@@ -67,7 +68,9 @@ def check_components(params: Params, *, build: bool = True) -> None:
     _check_scores(params)
     _check_audit(params)
     for arm in arms_of(params):
+        create(Segmenter, arm.segmenter, arm.segmenter_options, entry=f"{arm.entry}.segmenter")
         _check_regime(arm, create(Regime, arm.regime, arm.regime_options, entry=f"{arm.entry}.regime"))
+    _check_opponents({arm.name: arm for arm in arms_of(params)})
     segmenters = distinct_segmenters(params)
     _check_validation(params, dataset)
     for name, generator in generators.items():
@@ -130,6 +133,29 @@ def _check_regime(arm: Arm, regime: Regime) -> None:
         remedy=f"move the arm to arms.{place}, or choose another regime",
         file=PARAMS_FILE,
     )
+
+
+def _check_opponents(arms: Mapping[str, Arm]) -> None:
+    """Arms that are compared differ in their network or in what it learns from: of both, no row could tell which."""
+    for arm in arms.values():
+        if not arm.against:
+            continue
+        other = arms[arm.against]
+        if segmenter_key(arm) != segmenter_key(other) and _learns(arm) != _learns(other):
+            raise UserError(
+                f"arm '{arm.name}' differs from '{other.name}', which it is compared with, in its network and in its "
+                "frames",
+                got=f"segmenter {segmenter_key(arm)}",
+                expected=f"the segmenter of '{other.name}', or in 'against' an arm of arms.patients with its own",
+                remedy=f"add an arm like '{other.name}' with this segmenter to arms.patients, and name it in "
+                f"arms.{arm.name}.against",
+                file=PARAMS_FILE,
+            )
+
+
+def _learns(arm: Arm) -> tuple[object, ...]:
+    """What an arm learns from."""
+    return arm.cohort, arm.regime, arm.regime_options, arm.synthetic, arm.augmented
 
 
 def _check_validation(params: Params, dataset: Dataset) -> None:
