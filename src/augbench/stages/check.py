@@ -68,10 +68,9 @@ def check_components(params: Params, *, build: bool = True) -> None:
     _check_scores(params)
     _check_audit(params)
     for arm in arms_of(params):
-        create(Segmenter, arm.segmenter, arm.segmenter_options, entry=f"{arm.entry}.segmenter")
         _check_regime(arm, create(Regime, arm.regime, arm.regime_options, entry=f"{arm.entry}.regime"))
-    _check_opponents({arm.name: arm for arm in arms_of(params)})
     segmenters = distinct_segmenters(params)
+    _check_opponents({arm.name: arm for arm in arms_of(params)})
     _check_validation(params, dataset)
     for name, generator in generators.items():
         _check_drawing(name, generator, dataset)
