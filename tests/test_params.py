@@ -102,7 +102,7 @@ MISTAKES = [
     ("comparison.primary.arm", "real", r"compares the reference arm with itself"),
     ("label_source", "data/labels", r"no longer one word[\s\S]*labelling: \{\}"),
     ("labelling", "joint", r"no longer one word[\s\S]*remove label_source"),
-    ("arms.patients.real.cohort", "development", r"arms.real.cohort uses a cohort on which choices are made"),
+    ("arms.patients.real.cohort", "development", r"arms.patients.real.cohort uses a cohort on which choices are made"),
     ("arms.patients.real.against", "real", r"names an arm that it is compared with"),
     ("arms.generated.pggan-synthetic.against", "real", r"names an arm that it is compared with"),
     ("arms.generated.oracle.against", "memoriser", r"names something that is not there[\s\S]*an arm of arms.patients"),
@@ -215,7 +215,7 @@ def test_a_misspelt_key_is_named_before_the_key_it_leaves_missing() -> None:
     with pytest.raises(UserError, match=r"unknown parameter 'sead'[\s\S]*did you mean 'seed'"):
         parse_params(content)
     del content["sead"]
-    with pytest.raises(UserError, match=r"parameter 'seed' is missing[\s\S]*studies/smoke"):
+    with pytest.raises(UserError, match=r"parameter 'seed' is missing[\s\S]*--like smoke"):
         parse_params(content)
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from augbench.comparison.blocks import Part
 from augbench.comparison.estimate import Estimate
 from augbench.comparison.pilot import seed_correlation, shown_correlation, variances
-from augbench.comparison.plan import Design, Draws, Variances, Widths, prospect, width
+from augbench.comparison.plan import Design, StudyDraws, Variances, Widths, prospect, width
 from augbench.core import layout
 from augbench.core.arms import Run, arms_of
 from augbench.core.artifacts import write_json
@@ -30,7 +30,7 @@ from augbench.stages.evaluate import arms_table
 from augbench.stages.plan import Limits, rank
 from augbench.stages.train_segmenter import stage_of
 
-DRAWS = Draws()
+DRAWS = StudyDraws()
 
 
 def squares(

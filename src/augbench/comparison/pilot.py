@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from augbench.comparison.blocks import Array, Part
-from augbench.comparison.plan import PILOT, Draws, Variances
+from augbench.comparison.plan import PILOT, StudyDraws, Variances
 from augbench.core.errors import UserError
 
 _PATIENTS, _GENERATORS, _RUNS, _SEGMENTERS, _REFERENCE = range(PILOT, PILOT + 5)
@@ -13,7 +13,7 @@ _PATIENTS, _GENERATORS, _RUNS, _SEGMENTERS, _REFERENCE = range(PILOT, PILOT + 5)
 _LEAST_SHARED = 4
 
 
-def variances(arm: Part, reference: Part, draws: Draws, generator_sd: float | None = None) -> Variances:
+def variances(arm: Part, reference: Part, draws: StudyDraws, generator_sd: float | None = None) -> Variances:
     """What the components may be, given the mean squares of these scores: (K,) of each, one a draw.
 
     A mean square of d degrees of freedom is divided by a drawn chi-squared over d (the fiducial distribution), so that

@@ -107,7 +107,7 @@ class Variances:
     def _covariance(self) -> Array:
         return self.correlation * np.sqrt(self.segmenter * self.reference)
 
-    def seen(self, design: Design, draws: Draws) -> Estimate:
+    def seen(self, design: Design, draws: StudyDraws) -> Estimate:
         """What studies of this design would find, one a draw; at least 2 seeds of each kind.
 
         Segmenter seeds make a block of those that both arms have and one of those of the longer list (`blocks`).
@@ -132,13 +132,13 @@ class Variances:
             self._runs(design, draws) if self.has_generator else None,
         )
 
-    def _generators(self, design: Design, draws: Draws) -> Share:
+    def _generators(self, design: Design, draws: StudyDraws) -> Share:
         g = design.generators
         effect = self.generator / g + self.training / design.runs
         floor = (self.generator_response / g + self.residual / design.runs) / design.patients
         return _share(draws, _GENERATORS, g - 1, effect, floor, {GENERATOR_SEEDS: (np.ones(()), g)})
 
-    def _runs(self, design: Design, draws: Draws) -> Share:
+    def _runs(self, design: Design, draws: StudyDraws) -> Share:
         degrees = (design.generators - 1) * (design.segmenters - 1)
         floor = self.residual / (design.runs * design.patients)
         sources = {TRAININGS: (np.ones(()), design.segmenters)}
@@ -148,7 +148,7 @@ class Variances:
 _TINY = np.finfo(float).tiny
 
 
-class Draws:
+class StudyDraws:
     """Mean squares over their expectations, in many studies: the same ones for every design."""
 
     def __init__(self) -> None:
@@ -171,7 +171,7 @@ class Draws:
 
 
 def _share(
-    draws: Draws, place: int, degrees: int, effect: Array, floor: Array, sources: dict[str, tuple[Array, int]]
+    draws: StudyDraws, place: int, degrees: int, effect: Array, floor: Array, sources: dict[str, tuple[Array, int]]
 ) -> Share:
     """A share as it is found: a mean square less what the responses of patients make of it, at least 0."""
     found = (effect + floor) * draws.ratio(place, degrees) - floor
@@ -213,7 +213,7 @@ class Prospect:
         return max(self.shares, key=lambda source: self.shares[source])
 
 
-def width(variances: Variances, design: Design, alpha: float, draws: Draws) -> Array:
+def width(variances: Variances, design: Design, alpha: float, draws: StudyDraws) -> Array:
     """(K,) width of the 1 - alpha interval in each drawn study of this design."""
     return 2 * variances.seen(design, draws).precision().reach(alpha / 2)
 
@@ -221,7 +221,7 @@ def width(variances: Variances, design: Design, alpha: float, draws: Draws) -> A
 class Widths:
     """Median width of the interval by design, each worked out once."""
 
-    def __init__(self, variances: Variances, alpha: float, draws: Draws) -> None:
+    def __init__(self, variances: Variances, alpha: float, draws: StudyDraws) -> None:
         self.variances, self.alpha, self.draws = variances, alpha, draws
         self._found: dict[Design, float] = {}
 
@@ -236,7 +236,7 @@ class Widths:
         return prospect(self.variances, design, self.alpha, self.draws)
 
 
-def prospect(variances: Variances, design: Design, alpha: float, draws: Draws) -> Prospect:
+def prospect(variances: Variances, design: Design, alpha: float, draws: StudyDraws) -> Prospect:
     """What such a study could decide, at least 2 seeds of each kind and 2 patients."""
     from scipy.special import ndtr
 

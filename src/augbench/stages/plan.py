@@ -13,7 +13,7 @@ from augbench.comparison.blocks import Part
 from augbench.comparison.estimate import MIN_SUBJECTS
 from augbench.comparison.pairs import cells, with_overall
 from augbench.comparison.pilot import variances
-from augbench.comparison.plan import Design, Draws, Prospect, Widths
+from augbench.comparison.plan import Design, StudyDraws, Prospect, Widths
 from augbench.core import layout
 from augbench.core.arms import reference_arm
 from augbench.core.component import create
@@ -79,7 +79,7 @@ def plan(
     """The best designs of the study in this folder; errors as in `run`."""
     scores = _scores(params)
     arm, reference = _parts(params, scores)
-    draws = Draws()
+    draws = StudyDraws()
     found = variances(arm, reference, draws, generator_sd)
     widths = Widths(found, params.comparison.alpha, draws)
     present = Design(len(arm.generators) or 1, len(arm.segmenters), len(reference.segmenters), len(arm.scores))
