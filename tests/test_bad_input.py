@@ -190,9 +190,9 @@ PARAMETERS = {
     ),
     "kernels are a number": Bad(edit("compute.kernels", 2), _not_valid("compute.kernels"), "'portable' or 'native'"),
     "dataset kind unknown": Bad(edit("dataset.kind", "nunet"), "'nunet' among datasets", "did you mean 'nnunet'"),
-    "dataset field out of range": Bad(edit("dataset.channel", -1), _not_valid("datasets.nnunet.channel")),
+    "dataset field out of range": Bad(edit("dataset.channel", -1), _not_valid("dataset.channel")),
     "dataset field infinite": Bad(
-        edit("dataset.nominal_field_of_view_mm", float("inf")), _not_valid("datasets.nnunet.nominal_field_of_view_mm")
+        edit("dataset.nominal_field_of_view_mm", float("inf")), _not_valid("dataset.nominal_field_of_view_mm")
     ),
     "cohort field unknown": Bad(edit(f"{_COHORTS}.external.shre", 0.5), "shre", "unknown parameter"),
     "generator kind unknown": Bad(
@@ -219,7 +219,7 @@ PARAMETERS = {
         "where a stage would delete them",
     ),
     "score unknown": Bad(edit("evaluation.metrics.dicee", {}), "'dicee' among scores", "did you mean 'dice'"),
-    "score parameter wrong": Bad(edit("evaluation.metrics.nsd", {"tolerance_mm": -1}), _not_valid("scores.nsd")),
+    "score parameter wrong": Bad(edit("evaluation.metrics.nsd", {"tolerance_mm": -1}), _not_valid("evaluation.metrics.nsd")),
     "audit among the scores": Bad(edit("evaluation.metrics.kid", {}), "'kid' among scores"),
     "score among the audits": Bad(edit("audit.metrics.dice", {}), "'dice' among audit"),
     "no score": _out_of_range("evaluation.metrics", {}),

@@ -119,7 +119,7 @@ def test_a_change_starts_afresh_and_says_what_changed(smoke: Params, capsys: pyt
         Path(name).write_text("other", encoding="utf-8")
         assert f"the {what} changed" in said(smoke)
         Path(name).write_text(text, encoding="utf-8")
-    assert "goes on from its checkpoint at step 1" in said(smoke)
+    assert "resumes from its checkpoint at step 1" in said(smoke)
 
 
 def _start(code: str) -> subprocess.Popen[str]:
