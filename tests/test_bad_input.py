@@ -219,7 +219,9 @@ PARAMETERS = {
         "where a stage would delete them",
     ),
     "score unknown": Bad(edit("evaluation.metrics.dicee", {}), "'dicee' among scores", "did you mean 'dice'"),
-    "score parameter wrong": Bad(edit("evaluation.metrics.nsd", {"tolerance_mm": -1}), _not_valid("evaluation.metrics.nsd")),
+    "score parameter wrong": Bad(
+        edit("evaluation.metrics.nsd", {"tolerance_mm": -1}), _not_valid("evaluation.metrics.nsd")
+    ),
     "audit among the scores": Bad(edit("evaluation.metrics.kid", {}), "'kid' among scores"),
     "score among the audits": Bad(edit("audit.metrics.dice", {}), "'dice' among audit"),
     "no score": _out_of_range("evaluation.metrics", {}),

@@ -13,7 +13,7 @@ from augbench.comparison.blocks import Part
 from augbench.comparison.estimate import MIN_SUBJECTS
 from augbench.comparison.pairs import cells, with_overall
 from augbench.comparison.pilot import variances
-from augbench.comparison.plan import Design, StudyDraws, Prospect, Widths
+from augbench.comparison.plan import Design, Prospect, StudyDraws, Widths
 from augbench.core import layout
 from augbench.core.arms import reference_arm
 from augbench.core.component import create
