@@ -7,6 +7,7 @@ of processor. `portable` holds them all to the instructions that every x86-64 pr
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Literal
@@ -29,14 +30,22 @@ PORTABLE = {
 }
 
 
+#: Holds, as JSON, which of the variables the user's shell had set: `native` is what the shell says.
+_SHELL = "AUGBENCH_SHELL_KERNELS"
+
+
 def choose(kernels: Kernels) -> None:
     """For this process and those that it starts; without effect on a library that is loaded already."""
-    if kernels == "portable":
-        os.environ.update(PORTABLE)
-    else:
-        # What a parent or the shell has set would make other bytes than the parameter says.
-        for name in PORTABLE:
-            os.environ.pop(name, None)
+    shell = json.loads(os.environ.get(_SHELL) or json.dumps(in_force()))
+    for name in PORTABLE:
+        os.environ.pop(name, None)
+    os.environ[_SHELL] = json.dumps(shell)
+    os.environ.update(PORTABLE if kernels == "portable" else shell)
+
+
+def in_force() -> dict[str, str]:
+    """Those of the variables that are set now."""
+    return {name: os.environ[name] for name in PORTABLE if name in os.environ}
 
 
 def kernels_of(params_file: Path) -> Kernels:

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from augbench.core.artifacts import read_json, write_json
+from augbench.core.kernels import in_force
 from augbench.core.layout import STATE
 
 _FOLDER = STATE / "provenance"
@@ -88,4 +89,5 @@ def _hardware() -> dict[str, str | int]:
         "architecture": platform.machine(),
         "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "memory_gib": round(memory_gib),
+        **in_force(),
     }
