@@ -71,6 +71,8 @@ def test_time_and_result_come_from_the_reports(checkout: Path) -> None:
     assert "inconclusive: −0.0124 (−0.0300 to 0.0051)" in shown
     _write(folder, PROVENANCE, {"stages": stages[:1]})
     assert _rows(checkout)["smoke"]["core_seconds"] == 8.0
+    _write(folder, PROVENANCE, {"stages": stages[:1], "parts_without_cost": 3})
+    assert _rows(checkout)["smoke"]["core_seconds"] is None
 
 
 @pytest.mark.parametrize("content", [{"schema": 1, "dice": {"real": 0.8}}, [], {"pggan-synthetic": {"dice": 0.8}}])

@@ -103,6 +103,7 @@ def render(data: ReportData) -> str:
         hardest=tables.hardest(patients, metric, display),
         outside=n_outside(patients, metric),
         params=run_tables.flattened(data.provenance.get("params", {})),
+        unnoted=data.provenance.get("parts_without_cost", 0),
         stages=run_tables.stage_table(list(data.provenance.get("stages", []))),
         cohorts=data.cohorts.to_dict("records"),
         arm_colours=_legend(data, [*display.by_name]),

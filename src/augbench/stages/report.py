@@ -150,7 +150,10 @@ def _provenance(params: Params, data: ReportData) -> dict[str, Any]:
     facts = provenance.collect()
     known = {*params.generators, *params.labelling, *data.display.by_name, *params.evaluation.development, ""}
     stages = [row for row in facts["stages"] if _is_of_study(row["stage"], known, params)]
-    return facts | {"stages": in_order(stages, params), "params": params.model_dump()}
+    noted = {row["stage"] for row in stages}
+    parts = [f"{stage.name}+{part}" for stage in pipeline.stages(params) for part in parts_of(params, stage.name)]
+    unnoted = sum(part not in noted for part in parts)
+    return facts | {"stages": in_order(stages, params), "parts_without_cost": unnoted, "params": params.model_dump()}
 
 
 def in_order(rows: Sequence[Mapping[str, Any]], params: Params) -> list[Mapping[str, Any]]:

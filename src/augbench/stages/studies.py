@@ -93,9 +93,10 @@ def _headline(params: Params, folder: Path) -> tuple[str, tuple[float, float, fl
 
 
 def _core_seconds(folder: Path) -> float | None:
-    """Of all stages and parts, each when it was last made."""
-    rows = [row for row in _json(folder / PROVENANCE).get("stages", []) if row["stage"] != WHOLE_RUN]
-    return sum(map(processor_seconds, rows)) if rows else None
+    """Of all stages and parts, each when it was last made; None where an older version noted nothing of some."""
+    found = _json(folder / PROVENANCE)
+    rows = [row for row in found.get("stages", []) if row["stage"] != WHOLE_RUN]
+    return sum(map(processor_seconds, rows)) if rows and not found.get("parts_without_cost") else None
 
 
 def _json(path: Path) -> dict[str, Any]:
