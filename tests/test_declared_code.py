@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +22,8 @@ NO_BYTES = {
     # Changes the page alone, which holds clock times and is no output.
     "augbench/stages/preregister.py": "report",
 }
+#: Beside the kinds of a family, and no kinds.
+NO_KINDS = {"base", "adversarial"}
 
 
 @cache
@@ -47,11 +48,11 @@ def _imported(path: Path) -> frozenset[Path]:
     return frozenset(file for file in candidates if file.is_file() and file.stat().st_size)
 
 
-def _closure(path: Path) -> set[Path]:
+def _closure(path: Path, stage: str) -> set[Path]:
     found, left = set(), [path]
     while left:
         file = left.pop()
-        if file not in found and not _exempt(file, path.stem):
+        if file not in found and not _exempt(file, stage):
             found.add(file)
             left += _imported(file)
     return found
@@ -66,24 +67,27 @@ def _module(stage: str) -> Path:
     return SOURCE / "augbench/stages" / f"{stage.removesuffix('_generated')}.py"
 
 
+def _paths(dep: str) -> list[Path]:
+    """Files and folders that a dependency stands for: with a kind of params.yaml in it, those of every kind."""
+    name = dep.removeprefix("${code}/")
+    folder, _, rest = name.partition("${")
+    if not rest:
+        return [ROOT / name]
+    end = rest.partition("}")[2]
+    found = ROOT.joinpath(folder).glob(f"*{end}")
+    return [path for path in found if not path.name.startswith("_") and path.stem not in NO_KINDS]
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_code_of_a_stage_is_declared(stage: str) -> None:
     definition = STAGES[stage]
-    deps = definition.get("do", definition)["deps"]
-    code = [dep.removeprefix("${code}/") for dep in deps if dep.startswith("${code}/")]
-    # A kind that params.yaml names stands for any: what is imported by name is a base or a part of this kind.
-    allowed = [re.sub(r"\\\$\\\{[^}]*\\\}", "[^/]+", re.escape(dep)) for dep in code]
-    undeclared = [
-        file.relative_to(ROOT).as_posix()
-        for file in sorted(_closure(_module(stage)))
-        if not any(re.match(f"{pattern}(/|$)", file.relative_to(ROOT).as_posix()) for pattern in allowed)
-    ]
-    assert undeclared == []
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_declared_code_exists(stage: str) -> None:
-    definition = STAGES[stage]
-    for dep in definition.get("do", definition)["deps"]:
-        if dep.startswith("${code}/") and "${" not in dep.removeprefix("${code}/"):
-            assert (ROOT / dep.removeprefix("${code}/")).exists(), dep
+    deps = [dep for dep in definition.get("do", definition)["deps"] if dep.startswith("${code}/")]
+    declared = [path for dep in deps for path in _paths(dep)]
+    assert all(path.exists() for path in declared)
+    # What a component imports is run as well as what the stage does.
+    components = [path for dep in deps if "${" in dep.removeprefix("${code}/") for path in _paths(dep)]
+    files = [file for path in components for file in (path.rglob("*.py") if path.is_dir() else [path])]
+    starts = {_module(stage), *files}
+    used = set().union(*(_closure(start, stage) for start in starts))
+    undeclared = [file for file in sorted(used) if not any(file == path or path in file.parents for path in declared)]
+    assert [file.relative_to(ROOT).as_posix() for file in undeclared] == []

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import vl_convert
 
+from augbench.stages.summary import summary_text
+
 ROOT = Path(__file__).parent.parent
 FILES = ("dvc.yaml", "dvc.lock", "params.yaml", ".dvc/config", ".dvc/plots", "reports/metrics.json", "reports/curves")
 TABLES = ("reports/comparison.csv", "reports/dose_response.csv")
@@ -60,6 +62,16 @@ def test_a_page_shows_what_dvc_prints_of_the_committed_results(page: str) -> Non
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     text = (ROOT / page).read_text(encoding="utf-8")
     assert [line for line in map(str.rstrip, printed.splitlines()) if line not in text] == []
+
+
+def test_the_readme_has_the_tables_of_the_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    found = (
+        (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- results -->")[2].partition("<!-- /results")[0]
+    )
+    rows = [line for line in found.splitlines() if line.startswith("|")]
+    assert len(rows) > 15
+    assert [row for row in rows if row not in summary_text().splitlines()] == []
 
 
 def test_params_diff_names_the_parameter(clone: Path) -> None:

@@ -21,7 +21,7 @@ from augbench.regimes.base import Regime
 from augbench.report.since import Since
 from augbench.report.since_text import markdown
 from augbench.runtime.cases import checked, read_cases
-from augbench.stages.check import _require_known_arms, check_components, require_known_names
+from augbench.stages.check import _require_judgeable, _require_known_arms, check_components, require_known_names
 from augbench.stages.report import in_order
 
 SMOKE = Path(__file__).parent.parent / "studies/smoke"
@@ -94,6 +94,24 @@ class TestNamesOfAStudy:
         params = parse_params(yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")))
         words = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
         require_known_names(params, Study(**words))
+
+    def test_what_is_left_of_a_study_with_more_views_and_arms_does_no_harm(self) -> None:
+        names = {"views": {"4ch": "4-chamber", "sax": "short-axis"}, "arms": {"of-another-study": "gone"}}
+        require_known_names(smoke(views=["sax"]), Study(**STUDY, names=names))
+
+    @pytest.mark.parametrize(
+        ("target", "has"),
+        [
+            ({"kind": "flagged", "arm": "real"}, "no audit"),
+            ({"kind": "interval", "arm": "pggan-synthetic", "at_least": 0.1}, "no width to miss"),
+            ({"kind": "interval", "arm": "pggan-synthetic", "at_most": 0.0}, "no width to miss"),
+            ({"kind": "ratio", "arm": "pggan-synthetic", "at_least": 0.0}, "a limit that every ratio keeps"),
+        ],
+    )
+    def test_a_target_that_cannot_be_judged_or_missed_is_an_error(self, target: dict[str, Any], has: str) -> None:
+        with pytest.raises(UserError, match=rf"target 't' has {has}") as caught:
+            _require_judgeable(smoke(), Study(**STUDY, targets=[{"name": "t"} | target]).targets)
+        assert_complete(caught.value)
 
     def test_arms_are_listed_in_order(self) -> None:
         target = {"name": "a target", "kind": "ratio", "arm": "nobody", "at_least": 1.0}

@@ -190,7 +190,7 @@ def export_frames(
     seed: Annotated[int, typer.Argument(help="A seed of its generator.")],
     study: Study = None,
 ) -> None:
-    """Write a generator's frames to a folder where people annotate them (a labelling of kind manual)."""
+    """Write the frames of a manual labelling to a folder where people annotate them."""
     from augbench.core.params import read_params
     from augbench.stages.export_frames import run
 

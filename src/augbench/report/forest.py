@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from augbench.core.tables import ALL_VIEWS
+from augbench.core.verdicts import INCONCLUSIVE
 from augbench.report.colours import VERDICT_COLOURS
 from augbench.report.display import Display
 from augbench.report.rows import ordered, verdict_word
@@ -71,9 +72,7 @@ def _panel(rows: pd.DataFrame, margin: float | None, x: alt.X, scale: alt.Scale)
     drawn = rows[["label", "mean_difference", "ci_low", "ci_high", "ci90_low", "ci90_high", "word", "view"]].copy()
     drawn = drawn.assign(overall=drawn.pop("view") == ALL_VIEWS).reset_index(drop=True)
     y = alt.Y("label:N", sort=labels, title=None, axis=alt.Axis(ticks=False, domain=False))
-    shades = alt.Scale(
-        domain=[*VERDICT_COLOURS, ""], range=[*VERDICT_COLOURS.values(), VERDICT_COLOURS["inconclusive"]]
-    )
+    shades = alt.Scale(domain=[*VERDICT_COLOURS, ""], range=[*VERDICT_COLOURS.values(), VERDICT_COLOURS[INCONCLUSIVE]])
     band = pd.DataFrame({"low": [-margin], "high": [margin]} if margin else {"low": [], "high": []})
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color="#777777").encode(x=alt.X("zero:Q", scale=scale))
     base = alt.Chart(drawn).encode(y=y, color=alt.Color("word:N", legend=None, scale=shades))

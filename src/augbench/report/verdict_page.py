@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from augbench.core.tables import ALL_VIEWS, MEAN_STRUCTURE
 from augbench.report import charts, words
 from augbench.report.rows import records, verdict_word
 from augbench.report.templates import environment
@@ -83,6 +84,6 @@ def _forest(table: pd.DataFrame, sides: Sides) -> list[str]:
     if drawn.empty:
         return []
     named = drawn.assign(arm=f"{sides.a} minus {sides.b}", view="")
-    named.loc[drawn["overall"] & (len(table) > 1), ["view", "structure"]] = ["all", "mean"]
+    named.loc[drawn["overall"] & (len(table) > 1), ["view", "structure"]] = [ALL_VIEWS, MEAN_STRUCTURE]
     plot = charts.forest(named, sides.margin, title=f"difference in {sides.score}")
     return [charts.to_svg(panel, f"verdict-{index}") for index, panel in enumerate(charts.panels(plot))]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from augbench.core.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, NEGLIGIBLE, WORSE
 from augbench.report import words
 from augbench.report.verdicts import lacking, needed, qualified
 
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _MEANING = {
-    "equivalent": "A and B differ by less than {margin}: the 90% CI lies within it.",
-    "significant but negligible": "A and B differ, but by less than {margin}.",
-    "better": "A is better than B.",
-    "worse": "A is worse than B.",
-    "inconclusive": "These cases and runs cannot tell A from B, nor show that they are alike.",
+    EQUIVALENT: "A and B differ by less than {margin}: the 90% CI lies within it.",
+    NEGLIGIBLE: "A and B differ, but by less than {margin}.",
+    BETTER: "A is better than B.",
+    WORSE: "A is worse than B.",
+    INCONCLUSIVE: "These cases and runs cannot tell A from B, nor show that they are alike.",
 }
 
 
@@ -47,7 +48,7 @@ def lines(
     ]
     if margin is None:
         said.append("No margin was given, so nothing can be called equivalent: not significant is not the same.")
-    elif cells["verdict"] == "inconclusive":
+    elif cells["verdict"] == INCONCLUSIVE:
         reach = (cells["ci90_high"] - cells["ci90_low"]) / 2
         could = "could" if reach < margin else "could not"
         said.append(f"They {could} show a difference below {margin:g}: the 90% CI reaches {words.significant(reach)} "

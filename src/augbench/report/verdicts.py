@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from augbench.core.verdicts import NEGLIGIBLE
+from augbench.core.verdicts import BETTER, EQUIVALENT, NEGLIGIBLE, WORSE
 from augbench.report.display import Display
 from augbench.report.metric import Metric
 from augbench.report.rows import text, verdict_word
@@ -21,10 +21,10 @@ def verdict_sentence(row: dict[str, Any], metric: Metric, display: Display) -> s
         return f"{name}: no verdict, for lack of patients with a defined score."
     above, below = ("above", "below") if metric.higher_is_better else ("below", "above")
     reason = {
-        "equivalent": f"the 90% CI lies within {metric.margin_text}",
+        EQUIVALENT: f"the 90% CI lies within {metric.margin_text}",
         NEGLIGIBLE: f"different from 0 ({_tested(row)}), the 90% CI lies within {metric.margin_text}",
-        "better": f"the whole 95% CI lies {above} 0 ({_tested(row)})",
-        "worse": f"the whole 95% CI lies {below} 0 ({_tested(row)})",
+        BETTER: f"the whole 95% CI lies {above} 0 ({_tested(row)})",
+        WORSE: f"the whole 95% CI lies {below} 0 ({_tested(row)})",
     }.get(word) or _undecided(row)
     found = f"{metric.difference(row['mean_difference'])} ({metric.interval(row['ci_low'], row['ci_high'])})"
     unknown = f"; one seed of the {lacking(row)} was run, so {SEEDS_UNKNOWN}" if lacking(row) else ""

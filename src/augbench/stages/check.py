@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from augbench.core.arms import Arm, arms_of
 from augbench.core.component import create
 from augbench.core.errors import UserError
 from augbench.core.layout import STUDY
 from augbench.core.params import PARAMS_FILE, Params
-from augbench.core.study import Study
+from augbench.core.study import Study, Target
 from augbench.datasets.base import Dataset
 from augbench.generators.base import Generator
 from augbench.labelling.base import Labelling
@@ -33,6 +32,7 @@ def report_on_study(jobs: int) -> list[str]:
 
     params, study = read_params(), read_study()
     _require_known_arms(params, study.targets)
+    _require_judgeable(params, study.targets)
     check_components(params)
     require_known_names(params, study)
     need = require_room(params, jobs=jobs)
@@ -184,7 +184,32 @@ def _check_drawing(name: str, generator: Generator, dataset: Dataset) -> None:
         )
 
 
-def _require_known_arms(params: Params, targets: Any) -> None:
+def _require_judgeable(params: Params, targets: Sequence[Target]) -> None:
+    """Targets that always hold, or that nothing in the study could judge."""
+    audited = [arm.name for arm in arms_of(params) if arm.generator is not None]
+    for target in targets:
+        limits = f"at_least: {target.at_least}, at_most: {target.at_most}"
+        if target.kind in ("flagged", "not flagged") and target.arm not in audited:
+            raise _target(target, "no audit", target.arm, "an arm with a generator: " + ", ".join(audited))
+        if target.kind == "interval" and (target.at_least is not None or not target.at_most or target.at_most < 0):
+            raise _target(target, "no width to miss", limits, "at_most above 0 alone: a width is wanted small")
+        if target.kind == "ratio" and any(
+            limit is not None and limit <= 0 for limit in (target.at_least, target.at_most)
+        ):
+            raise _target(target, "a limit that every ratio keeps", limits, "limits above 0")
+
+
+def _target(target: Target, has: str, got: object, expected: str) -> UserError:
+    return UserError(
+        f"target '{target.name}' has {has}",
+        got=got,
+        expected=expected,
+        remedy="correct the target, or remove it",
+        file=STUDY,
+    )
+
+
+def _require_known_arms(params: Params, targets: Sequence[Target]) -> None:
     """A target that refers to an unknown arm would be found out only by the report."""
     known = sorted(arm.name for arm in arms_of(params))
     for target in targets:
@@ -202,8 +227,10 @@ def _require_known_arms(params: Params, targets: Any) -> None:
 def require_known_names(params: Params, study: Study) -> None:
     """A misspelt display name, colour or floor would change nothing, silently.
 
+    A name that is like none of the study's stays: it is left from a study with more views or arms, and does no harm.
+
     Raises:
-        UserError: the first key that names no view, structure, arm or cohort of the study; says the nearest.
+        UserError: the first key that is nearly a view, structure, arm or cohort of the study, or a floor of nothing.
     """
     dataset = create(Dataset, params.dataset.kind, params.dataset.options, entry="dataset")
     structures = dataset.scheme(tuple(params.views)).structures
@@ -216,12 +243,14 @@ def require_known_names(params: Params, study: Study) -> None:
         ("colours", study.colours, structures, STUDY),
         ("gate.floors", params.gate.floors, structures, PARAMS_FILE),
     ):
-        unknown = [name for name in given if name not in known]
-        if unknown:
-            near = difflib.get_close_matches(unknown[0], known, n=1)
+        lacking = [name for name in known if name not in given]
+        for name in [name for name in given if name not in known]:
+            near = difflib.get_close_matches(name, lacking, n=1)
+            if not near and key != "gate.floors":
+                continue
             raise UserError(
-                f"'{key}' names something that is not in the study: '{unknown[0]}'",
-                got=", ".join(unknown),
+                f"'{key}' names something that is not in the study: '{name}'",
+                got=name,
                 expected=", ".join(known),
                 remedy=f"did you mean '{near[0]}'?" if near else "correct the name, or remove the line",
                 file=file,
