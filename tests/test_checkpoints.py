@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -185,6 +187,17 @@ def test_leftovers_of_dead_processes_alone_are_removed() -> None:
     alive.write_bytes(b"half")
     remove_temporaries()
     assert list(Path("data/models").iterdir()) == [alive]
+
+
+def test_stages_that_end_at_the_same_time_copy_the_lock_one_after_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "studies/smoke/dvc.lock", tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        done = [pool.submit(keep_lock) for _ in range(40)]
+    assert [one.exception() for one in done if one.exception()] == []
+    assert (tmp_path / ".augbench/dvc.lock").read_bytes() == (tmp_path / "dvc.lock").read_bytes()
 
 
 @pytest.mark.parametrize("cut", [0, 20, 45])

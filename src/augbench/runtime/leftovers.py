@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from augbench.core.layout import LOCK, REPORTS, STATE
 _TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
 _FOLDERS = (Path("data"), REPORTS, STATE)
 _LOCK_COPY = STATE / "dvc.lock"
+#: Two threads would write the same temporary file: its name holds the process alone.
+_copying = threading.Lock()
 
 
 def remove_temporaries() -> None:
@@ -54,9 +57,10 @@ def dvc_folder() -> Path:
 
 
 def keep_lock() -> None:
-    """Copy dvc.lock, if it is whole, for `repair_dvc`."""
-    if LOCK.is_file() and _is_lock(LOCK):
-        write_bytes(_LOCK_COPY, LOCK.read_bytes())
+    """Copy dvc.lock, if it is whole, for `repair_dvc`. Threads of one run do so one after another."""
+    with _copying:
+        if LOCK.is_file() and _is_lock(LOCK):
+            write_bytes(_LOCK_COPY, LOCK.read_bytes())
 
 
 def _temporaries() -> Iterator[Path]:
